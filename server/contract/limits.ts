@@ -1,0 +1,20 @@
+/** The limits of one event and of the read routes, stated once; schemas, encoder, `--help` and tests share them. */
+export const limits = {
+  deviceIdCharacters: 256,
+  eventTypeCharacters: 128,
+  valueStringBytes: 64 * 1024,
+  metadataKeys: 64,
+  metadataKeyCharacters: 256,
+  metadataValueBytes: 64 * 1024,
+  errorDetails: 100,
+  idempotencyKeyCharacters: 128,
+  idempotencyKeyAgeMs: 3_600_000,
+  waitStoredMs: 30_000,
+  streamTypesDefault: 10,
+  streamTypesMax: 200,
+  deviceEventsPerSecond: 20,
+  historyPoints: 2_000,
+  historySeries: 50,
+  pageDefault: 100,
+  pageMax: 1_000,
+} as const;
