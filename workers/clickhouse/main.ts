@@ -1,0 +1,150 @@
+import { dlopen, FFIType } from "bun:ffi";
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import type { Server } from "bun";
+import { type Engine, openEngine } from "./engine.ts";
+import { createHttpHandler, type HttpHandler, MAX_INSERT_BYTES } from "./http.ts";
+import { type EngineProcessMessage, type EngineProcessOptions, parseEngineProcessOptions } from "./options.ts";
+import { claimFolder, releaseFolder } from "./pid-file.ts";
+
+/**
+ * The embedded engine's process: `bun workers/clickhouse/main.ts`, options as one JSON line on standard input.
+ *
+ * While standard input is open its parent lives; when it ends, so does the process, at once, whatever the parent died
+ * of. The engine's files are made to survive that. With `"detached": true` it serves until SIGTERM:
+ *
+ *   echo '{"dataDir":"/tmp/ch","port":8123,"password":"secret","detached":true}' | bun workers/clickhouse/main.ts
+ */
+
+const say = (message: EngineProcessMessage): void => {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+};
+
+/**
+ * Ends the process without its exit hooks: libchdb's wait for threads that the runtime has already stopped, and hang.
+ */
+function exitNow(code: number): never {
+  const { symbols } = dlopen(process.platform === "darwin" ? "libSystem.dylib" : "libc.so.6", {
+    _exit: { args: [FFIType.i32], returns: FFIType.void },
+  });
+  symbols._exit(code);
+  throw new Error("_exit returned");
+}
+
+async function main(): Promise<void> {
+  const input = Bun.stdin.stream().getReader();
+  const line = await readLine(input);
+  const parsed = parseEngineProcessOptions(line);
+  if (!parsed.ok) return refuse("engine", parsed.reason);
+  const { options } = parsed;
+  if (!options.detached) void exitWhenEnded(input);
+
+  const folder = join(resolve(options.dataDir), "clickhouse");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const claim = await claimFolder(folder, options.detached ? null : process.ppid);
+  if (!claim.ok) return refuse("folder_in_use", claim.reason);
+  if (claim.replacedPid !== null)
+    say({ kind: "log", level: "warn", message: `killed the stale engine ${claim.replacedPid}` });
+
+  // The port first: opening the engine takes longer, and a port that is taken is the likelier failure.
+  let handle: HttpHandler = async () => new Response("The engine is starting.\n", { status: 503 });
+  const server = serve(options.port, (request) => handle(request));
+  if (!server.ok) return refuse("port_in_use", server.reason);
+
+  const opened = await openEngine({
+    folder,
+    libraryPath: libraryPath(),
+    database: options.database,
+    memoryBytes: options.memoryBytes,
+  });
+  if (!opened.ok) return refuse("engine", opened.reason);
+  handle = createHttpHandler(opened.engine, {
+    service: { user: options.user, password: options.password },
+    database: options.database,
+    readerLimits: {
+      max_execution_time: 60,
+      max_result_rows: 10_000_000,
+      max_result_bytes: 1024 * 1024 * 1024,
+      max_memory_usage: Math.floor(options.memoryBytes / 4),
+      max_threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+    },
+  });
+  stopOnSignal(opened.engine, server.server, folder, options);
+  say({ kind: "ready", port: server.server.port ?? 0, version: opened.engine.version });
+}
+
+function refuse(cause: "port_in_use" | "folder_in_use" | "engine", reason: string): void {
+  say({ kind: "refused", cause, reason });
+  exitNow(1);
+}
+
+type Input = { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> };
+
+const MAX_LINE_BYTES = 64 * 1024;
+
+async function readLine(input: Input): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  while (text.length < MAX_LINE_BYTES) {
+    const { done, value } = await input.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+    const end = text.indexOf("\n");
+    if (end !== -1) return text.slice(0, end);
+  }
+  return text;
+}
+
+async function exitWhenEnded(input: Input): Promise<void> {
+  for (;;) {
+    const { done } = await input.read();
+    if (done) exitNow(0);
+  }
+}
+
+type ServeResult = { ok: true; server: Server<undefined> } | { ok: false; reason: string };
+
+function serve(port: number, handle: HttpHandler): ServeResult {
+  try {
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port,
+      maxRequestBodySize: MAX_INSERT_BYTES,
+      fetch(request, self) {
+        // A statement may say nothing for as long as it runs.
+        self.timeout(request, 0);
+        return handle(request);
+      },
+    });
+    return { ok: true, server };
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE")
+      return { ok: false, reason: `port ${port} of 127.0.0.1 is taken by another program` };
+    return { ok: false, reason: `cannot listen on 127.0.0.1:${port}: ${error}` };
+  }
+}
+
+function stopOnSignal(engine: Engine, server: Server<undefined>, folder: string, options: EngineProcessOptions): void {
+  let stopping = false;
+  const stop = async () => {
+    if (stopping) return;
+    stopping = true;
+    // Refuses new connections; what is under way goes on.
+    void server.stop();
+    await engine.stop(options.shutdownTimeoutMs);
+    releaseFolder(folder);
+    exitNow(0);
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}
+
+/** Only the path: `chdb` itself would load a second copy of the engine. */
+function libraryPath(): string {
+  const { libchdbPath }: { libchdbPath: () => string } = createRequire(import.meta.url)("chdb/libchdb");
+  return libchdbPath();
+}
+
+if (import.meta.main) await main();
