@@ -105,6 +105,7 @@ export interface ReaderLimits {
   max_result_rows: number;
   max_result_bytes: number;
   max_memory_usage: number;
+  max_temporary_data_on_disk_size_for_query: number;
   max_threads: number;
 }
 

@@ -143,7 +143,6 @@ function prepareFolder(options: EngineOptions): { data: string; config: string; 
 function createConfigXml(usersPath: string, memoryBytes: number): string {
   return `<clickhouse>
   <users_config>${escapeXml(usersPath)}</users_config>
-  <timezone>UTC</timezone>
   <max_server_memory_usage>${memoryBytes}</max_server_memory_usage>
   <mark_cache_size>67108864</mark_cache_size>
   <index_mark_cache_size>16777216</index_mark_cache_size>

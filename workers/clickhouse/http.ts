@@ -30,7 +30,12 @@ const MAX_WHOLE_RESULT_BYTES = 64 * 1024 * 1024;
 /** What `wait_end_of_query` holds back. A larger result starts to flow once it reaches this. */
 const MAX_HELD_RESULT_BYTES = 64 * 1024 * 1024;
 
+/** Between a failure's text and the break of the transfer, which throws away what the socket has not yet sent. */
+const BREAK_DELAY_MS = 100;
+
 const NO_BYTES = new Uint8Array(0);
+
+type Settings = readonly (readonly [name: string, value: string])[];
 
 /** Answers one HTTP request. Never throws. */
 export type HttpHandler = (request: Request) => Promise<Response>;
@@ -59,7 +64,10 @@ export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHan
           sql,
           format: request.format,
           access: request.access,
-          settings: [...wholeResultLimit(sql, request), ...settings.settings],
+          settings:
+            lane === "insert"
+              ? withFileBlockSize(settings.settings)
+              : [...wholeResultLimit(sql, request), ...settings.settings],
           params: request.params,
           database: request.database ?? options.database,
         },
@@ -76,7 +84,7 @@ export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHan
   function settingsOf(
     request: ClickHouseRequest,
     method: string,
-  ): { ok: true; settings: (readonly [string, string])[] } | { ok: false; exception: Exception } {
+  ): { ok: true; settings: Settings } | { ok: false; exception: Exception } {
     for (const [name] of request.settings)
       if (!engine.isSetting(name))
         return { ok: false, exception: createException(CODES.UNKNOWN_SETTING, `Unknown setting '${name}'.`) };
@@ -208,9 +216,14 @@ export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHan
     tag: string,
   ): ReadableStream<Uint8Array<ArrayBuffer>> {
     const ready = [...first];
+    let broken: Error | null = null;
     return new ReadableStream<Uint8Array<ArrayBuffer>>(
       {
         async pull(controller) {
+          if (broken !== null) {
+            await Bun.sleep(BREAK_DELAY_MS);
+            return controller.error(broken);
+          }
           const waiting = ready.shift();
           if (waiting !== undefined) return controller.enqueue(waiting);
           const next: NextChunk = await execution.next();
@@ -218,8 +231,8 @@ export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHan
           if (next.kind === "ended") return controller.close();
           // As ClickHouse does: the text, marked by the header's tag, and then a broken transfer, so that neither a
           // careful nor a careless client takes what it has for the whole.
+          broken = new Error("The statement failed after its result had begun.");
           controller.enqueue(Buffer.from(taggedException(exceptionText(next.exception, engine.version), tag)));
-          controller.error(new Error(next.exception.message));
         },
         cancel: () => execution.cancel(),
       },
@@ -253,11 +266,21 @@ const unknownEncoding = (): { ok: false; exception: Exception } => ({
 });
 
 /** A result that cannot be streamed is limited where it is made. What the request says itself comes later and wins. */
-function wholeResultLimit(sql: string, request: ClickHouseRequest): (readonly [string, string])[] {
+function wholeResultLimit(sql: string, request: ClickHouseRequest): Settings {
   const first = tokens(sql, 1).next();
   const reads = !first.done && ["select", "with", "from", "("].includes(first.value.text);
   if (!reads || createResultFormat(formatClauseOf(sql) ?? request.format) !== null) return [];
   return [["max_result_bytes", String(MAX_WHOLE_RESULT_BYTES)]];
+}
+
+/**
+ * A body is cut into blocks of `max_insert_block_size` rows, but a file by `max_block_size`. Since our bodies are
+ * files, the one has to stand for the other, or a client that pins its blocks would pin nothing.
+ */
+function withFileBlockSize(settings: Settings): Settings {
+  const rows = settings.find(([name]) => name === "max_insert_block_size");
+  if (rows === undefined || settings.some(([name]) => name === "max_block_size")) return settings;
+  return [...settings, ["max_block_size", rows[1]]];
 }
 
 const NO_FORM: readonly (readonly [string, string])[] = [];

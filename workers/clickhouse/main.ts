@@ -1,4 +1,3 @@
-import { dlopen, FFIType } from "bun:ffi";
 import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
@@ -6,6 +5,7 @@ import { join, resolve } from "node:path";
 import type { Server } from "bun";
 import { type Engine, openEngine } from "./engine.ts";
 import { createHttpHandler, type HttpHandler, MAX_INSERT_BYTES } from "./http.ts";
+import { createLibc } from "./libc.ts";
 import { type EngineProcessMessage, type EngineProcessOptions, parseEngineProcessOptions } from "./options.ts";
 import { claimFolder, releaseFolder } from "./pid-file.ts";
 
@@ -22,18 +22,12 @@ const say = (message: EngineProcessMessage): void => {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 };
 
-/**
- * Ends the process without its exit hooks: libchdb's wait for threads that the runtime has already stopped, and hang.
- */
-function exitNow(code: number): never {
-  const { symbols } = dlopen(process.platform === "darwin" ? "libSystem.dylib" : "libc.so.6", {
-    _exit: { args: [FFIType.i32], returns: FFIType.void },
-  });
-  symbols._exit(code);
-  throw new Error("_exit returned");
-}
+/** Not `process.exit`: libchdb's exit hooks wait for threads that the runtime has already stopped, and hang. */
+const exitNow = (code: number): never => createLibc().exit(code);
 
 async function main(): Promise<void> {
+  // Before the engine loads: it takes the zone of the process for the server's.
+  createLibc().setEnvironment("TZ", "UTC");
   const input = Bun.stdin.stream().getReader();
   const line = await readLine(input);
   const parsed = parseEngineProcessOptions(line);
@@ -68,6 +62,7 @@ async function main(): Promise<void> {
       max_result_rows: 10_000_000,
       max_result_bytes: 1024 * 1024 * 1024,
       max_memory_usage: Math.floor(options.memoryBytes / 4),
+      max_temporary_data_on_disk_size_for_query: 1024 * 1024 * 1024,
       max_threads: Math.max(1, Math.floor(availableParallelism() / 2)),
     },
   });
@@ -111,6 +106,9 @@ function serve(port: number, handle: HttpHandler): ServeResult {
     const server = Bun.serve({
       hostname: "127.0.0.1",
       port,
+      development: false,
+      // A result that breaks off has told its client; without this the runtime prints it as an uncaught error.
+      error: () => new Response("Internal error.\n", { status: 500 }),
       maxRequestBodySize: MAX_INSERT_BYTES,
       fetch(request, self) {
         // A statement may say nothing for as long as it runs.

@@ -96,6 +96,9 @@ function endOfBinaryHeader(block: Uint8Array, lists: number): number {
     }
   };
   const columns = readLength();
-  for (let string = 0; string < columns * lists; string++) at += readLength();
+  for (let string = 0; string < columns * lists; string++) {
+    const length = readLength();
+    at += length;
+  }
   return at;
 }
