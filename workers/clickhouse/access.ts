@@ -63,13 +63,23 @@ const OUTSIDE_FUNCTIONS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Names such a function in a query that the engine has normalised (comments gone, escapes decoded, keywords upper
- * case), or `null`. Any use of the name counts, so that `APPLY(file)` does not slip through; a string does not.
+ * What a reader's query may not contain although the engine would run it, or `null`. The text is the engine's normal
+ * form: comments gone, escapes decoded, keywords upper case.
+ *
+ * Any use of an outside function's name counts, so that `APPLY(file)` does not slip through; a string does not. And a
+ * SETTINGS clause counts anywhere, because the engine checks `readonly` against the outermost one alone.
  */
-export function findOutsideFunction(normalisedSql: string): string | null {
-  for (const token of tokens(normalisedSql)) {
+export function findForbidden(normalSql: string): { kind: "function" | "settings"; name: string } | null {
+  let at = 0;
+  let shows = false;
+  for (const token of tokens(normalSql)) {
+    const position = at++;
     if (token.kind !== "word" && token.kind !== "identifier") continue;
-    if (OUTSIDE_FUNCTIONS.has(token.text.toLowerCase())) return token.text;
+    if (position === 0) shows = token.text === "show";
+    if (OUTSIDE_FUNCTIONS.has(token.text.toLowerCase())) return { kind: "function", name: token.text };
+    // Only the keyword is upper case: `system.settings` and the column `Settings` are names. SHOW [CHANGED] SETTINGS reads.
+    const isClause = normalSql.slice(token.start, token.end) === "SETTINGS" && !(shows && position <= 2);
+    if (isClause) return { kind: "settings", name: "SETTINGS" };
   }
   return null;
 }

@@ -1,5 +1,5 @@
 import { parentPort } from "node:worker_threads";
-import { findOutsideFunction, READER_SESSION } from "./access.ts";
+import { findForbidden, READER_SESSION } from "./access.ts";
 import { CODES, createException } from "./exception.ts";
 import { type Chunk, type Connection, createLibrary, type Library, NO_PROGRESS, type Progress } from "./library.ts";
 import { createResultFormat } from "./result-format.ts";
@@ -123,9 +123,10 @@ function checkReaderStatement(
   const normal = connection.run(`SELECT formatQuerySingleLine(${quoteString(sql)})`, "RawBLOB");
   if (!normal.ok) return { ok: false, failure: withoutProbe(normal.message) };
   const normalSql = new TextDecoder().decode(normal.bytes);
-  const outside = findOutsideFunction(normalSql);
-  if (outside !== null)
-    return refuse(CODES.ACCESS_DENIED, `Not enough privileges: function ${outside} needs credentials.`);
+  const forbidden = findForbidden(normalSql);
+  if (forbidden?.kind === "function")
+    return refuse(CODES.ACCESS_DENIED, `Not enough privileges: function ${forbidden.name} needs credentials.`);
+  if (forbidden?.kind === "settings") return refuse(CODES.READONLY, "Cannot modify settings in readonly mode.");
   if (analysis.class === "unparsed") return refuse(CODES.READONLY, "Cannot execute query in readonly mode.");
   return { ok: true, sql: normalSql };
 }
