@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   const input = Bun.stdin.stream().getReader();
   const line = await readLine(input);
   const parsed = parseEngineProcessOptions(line);
-  if (!parsed.ok) return refuse("engine", parsed.reason);
+  if (!parsed.ok) return refuse("options", parsed.reason);
   const { options } = parsed;
   if (!options.detached) void exitWhenEnded(input);
 
@@ -70,7 +70,7 @@ async function main(): Promise<void> {
   say({ kind: "ready", port: server.server.port ?? 0, version: opened.engine.version });
 }
 
-function refuse(cause: "port_in_use" | "folder_in_use" | "engine", reason: string): void {
+function refuse(cause: Extract<EngineProcessMessage, { kind: "refused" }>["cause"], reason: string): void {
   say({ kind: "refused", cause, reason });
   exitNow(1);
 }

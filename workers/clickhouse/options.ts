@@ -23,10 +23,15 @@ export type EngineProcessOptions = Static<typeof EngineProcessOptions>;
 /** What an engine process says, one JSON line each, on its standard output. */
 export const EngineProcessMessage = Type.Union([
   Type.Object({ kind: Type.Literal("ready"), port: Type.Integer(), version: Type.String() }),
-  /** It ends after this; `port_in_use` will not mend by itself. */
+  /** It ends after this. All but `engine` is for people to mend. */
   Type.Object({
     kind: Type.Literal("refused"),
-    cause: Type.Union([Type.Literal("port_in_use"), Type.Literal("folder_in_use"), Type.Literal("engine")]),
+    cause: Type.Union([
+      Type.Literal("options"),
+      Type.Literal("port_in_use"),
+      Type.Literal("folder_in_use"),
+      Type.Literal("engine"),
+    ]),
     reason: Type.String(),
   }),
   Type.Object({

@@ -38,7 +38,10 @@ export interface EngineStatus {
 export type StartResult = { ok: true; port: number } | { ok: false; reason: string };
 
 export interface EmbeddedClickHouse {
-  /** Settles when the engine first answers, or can never: then `state` is `stopped` and nothing is left behind. */
+  /**
+   * Settles when the engine first answers, or can never (the port or the folder is somebody else's): then `state` is
+   * `stopped` and nothing is left behind. An engine that merely fails is tried again for as long as it takes.
+   */
   readonly started: Promise<StartResult>;
   status(): EngineStatus;
   /** Graceful, then bounded, then SIGKILL. Idempotent. */
@@ -82,6 +85,7 @@ export function createEmbeddedClickHouse(
 
   async function supervise(): Promise<void> {
     let delayMs = RESTART_DELAY_MIN_MS;
+    let refusal = "stopped before it had started";
     while (!stopping) {
       const startedAtMs = performance.now();
       const running = spawnEngine({
@@ -104,9 +108,11 @@ export function createEmbeddedClickHouse(
       } else if (!ready.ok) {
         running.kill("SIGKILL");
         // A wrong start is the caller's to report; after a good one the cause may pass, so it tries again.
-        if (ready.final && status.port === null) stopping = true;
+        if (ready.final && status.port === null) {
+          stopping = true;
+          refusal = ready.reason;
+        }
         deps.log("error", `embedded ClickHouse: ${ready.reason}`);
-        if (stopping) settleStarted(ready);
       }
       await running.exited;
       child = null;
@@ -121,7 +127,7 @@ export function createEmbeddedClickHouse(
       delayMs = Math.min(delayMs * 2, RESTART_DELAY_MAX_MS);
     }
     status.state = "stopped";
-    settleStarted({ ok: false, reason: "stopped before it had started" });
+    settleStarted({ ok: false, reason: refusal });
   }
 
   return {
