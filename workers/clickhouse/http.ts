@@ -8,7 +8,7 @@ import { NO_PROGRESS, type Progress } from "./library.ts";
 import { type ClickHouseRequest, type Credentials, parseRequest } from "./request.ts";
 import { createResultFormat } from "./result-format.ts";
 import { spoolBody } from "./spool.ts";
-import { formatClauseOf, type InsertHead, parseInsertHead, quoteString, tokens } from "./sql.ts";
+import { formatClauseOf, type InsertHead, isIdentifier, parseInsertHead, quoteString, tokens } from "./sql.ts";
 
 export interface HttpOptions {
   service: Credentials;
@@ -37,13 +37,13 @@ const NO_BYTES = new Uint8Array(0);
 
 type Settings = readonly (readonly [name: string, value: string])[];
 
-/** Answers one HTTP request. Never throws. */
-export type HttpHandler = (request: Request) => Promise<Response>;
+/** Answers one HTTP request. Never throws. `received` is called when all of the request is in. */
+export type HttpHandler = (request: Request, received: () => void) => Promise<Response>;
 
 export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHandler {
   let spooling = 0;
 
-  async function handleQuery(http: Request, url: URL): Promise<Response> {
+  async function handleQuery(http: Request, url: URL, received: () => void): Promise<Response> {
     const form = await readForm(http);
     if (form === null) return failure(createException(CODES.TOO_LARGE, "The form is too large or malformed."), "");
     const parsed = parseRequest(url, http.headers, form, options.service, () => crypto.randomUUID());
@@ -55,6 +55,7 @@ export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHan
     const job = await readJob(http, request, form !== NO_FORM);
     if (!job.ok) return failure(job.exception, request.queryId);
     const { lane, sql, spooled } = job;
+    received();
     if (sql === "") return new Response("Ok.\n", { headers: baseHeaders("") });
 
     try {
@@ -157,7 +158,8 @@ export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHan
       const spooled = await spoolBody(path, first, body, { maxBytes: MAX_INSERT_BYTES, expectedBytes });
       if (!spooled.ok) return spooled;
       const source = `FROM INFILE ${quoteString(path)} COMPRESSION ${quoteString(compression)}`;
-      const sql = `${head.target} ${source} ${head.settings} FORMAT ${head.format}`;
+      // A line each: the target or the settings may end in a comment.
+      const sql = [head.target, source, head.settings, `FORMAT ${head.format}`].join("\n");
       return { ok: true, lane: "insert", sql, spooled: path };
     } finally {
       spooling--;
@@ -183,7 +185,8 @@ export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHan
     }
     if (next.kind === "failed") return failure(next.exception, request.queryId, engine.version, next.progress);
 
-    const format = formatClauseOf(sql) ?? request.format;
+    const clause = formatClauseOf(sql);
+    const format = clause !== null && isIdentifier(clause) ? clause : request.format;
     const headers = baseHeaders(request.queryId);
     headers.set("Content-Type", contentTypeOf(format));
     headers.set("X-ClickHouse-Format", format);
@@ -240,7 +243,7 @@ export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHan
     );
   }
 
-  return async (http) => {
+  return async (http, received) => {
     if (!isLocalRequest(http.headers)) return new Response("Only programs on this machine may ask.\n", { status: 403 });
     const url = new URL(http.url);
     if (url.pathname === "/ping" || url.pathname === "/replicas_status")
@@ -248,7 +251,7 @@ export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHan
     if (url.pathname !== "/" || !["GET", "POST", "HEAD"].includes(http.method))
       return new Response(`There is no handle ${url.pathname}\n\nUse / or /ping for health checks.\n`, { status: 404 });
     try {
-      return await handleQuery(http, url);
+      return await handleQuery(http, url, received);
     } catch (error) {
       return failure(createException(CODES.UNKNOWN_EXCEPTION, String(error)), "");
     }

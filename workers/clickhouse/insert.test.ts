@@ -157,7 +157,7 @@ test("rows may come in any of the places and formats that ClickHouse takes", asy
   const row = (id: number) => Buffer.from([id, 0, 0, 0, 3, 0xc3, 0xa9, 0x0a]);
   await post(url("INSERT INTO places FORMAT RowBinary"), row(1));
   await post(
-    url("insert into `default` . places(text,/* FORMAT */ id)\nsettings max_threads=1 format CSV"),
+    url("insert into `default` . places(text,/* FORMAT */ id) -- values\nsettings max_threads=1 # select\nformat CSV"),
     "é\n,2\n".replace("\n,", ","),
   );
   await post(url("INSERT INTO places FORMAT RowBinary"), gzipSync(row(3)), { "Content-Encoding": "gzip" });

@@ -4,10 +4,10 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import type { Server } from "bun";
 import { type Engine, openEngine } from "./engine.ts";
+import { claimFolder } from "./folder-lock.ts";
 import { createHttpHandler, type HttpHandler, MAX_INSERT_BYTES } from "./http.ts";
 import { createLibc } from "./libc.ts";
 import { type EngineProcessMessage, type EngineProcessOptions, parseEngineProcessOptions } from "./options.ts";
-import { claimFolder, releaseFolder } from "./pid-file.ts";
 
 /**
  * The embedded engine's process: `bun workers/clickhouse/main.ts`, options as one JSON line on standard input.
@@ -27,7 +27,13 @@ const exitNow = (code: number): never => createLibc().exit(code);
 
 async function main(): Promise<void> {
   // Before the engine loads: it takes the zone of the process for the server's.
-  createLibc().setEnvironment("TZ", "UTC");
+  const libc = createLibc();
+  libc.setEnvironment("TZ", "UTC");
+  // A bug ends the process at once, and the supervisor starts a clean one.
+  process.on("uncaughtException", (error) => {
+    process.stderr.write(`embedded ClickHouse: ${error instanceof Error ? error.stack : String(error)}\n`);
+    exitNow(1);
+  });
   const input = Bun.stdin.stream().getReader();
   const line = await readLine(input);
   const parsed = parseEngineProcessOptions(line);
@@ -37,14 +43,14 @@ async function main(): Promise<void> {
 
   const folder = join(resolve(options.dataDir), "clickhouse");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const claim = await claimFolder(folder, options.detached ? null : process.ppid);
+  const claim = await claimFolder(libc, folder, options.detached ? null : process.ppid);
   if (!claim.ok) return refuse("folder_in_use", claim.reason);
   if (claim.replacedPid !== null)
     say({ kind: "log", level: "warn", message: `killed the stale engine ${claim.replacedPid}` });
 
   // The port first: opening the engine takes longer, and a port that is taken is the likelier failure.
   let handle: HttpHandler = async () => new Response("The engine is starting.\n", { status: 503 });
-  const server = serve(options.port, (request) => handle(request));
+  const server = serve(options.port, (request, received) => handle(request, received));
   if (!server.ok) return refuse("port_in_use", server.reason);
 
   const opened = await openEngine({
@@ -66,7 +72,7 @@ async function main(): Promise<void> {
       max_threads: Math.max(1, Math.floor(availableParallelism() / 2)),
     },
   });
-  stopOnSignal(opened.engine, server.server, folder, options);
+  stopOnSignal(opened.engine, server.server, options);
   say({ kind: "ready", port: server.server.port ?? 0, version: opened.engine.version });
 }
 
@@ -99,6 +105,8 @@ async function exitWhenEnded(input: Input): Promise<void> {
   }
 }
 
+const BODY_IDLE_TIMEOUT_S = 60;
+
 type ServeResult = { ok: true; server: Server<undefined> } | { ok: false; reason: string };
 
 function serve(port: number, handle: HttpHandler): ServeResult {
@@ -110,11 +118,9 @@ function serve(port: number, handle: HttpHandler): ServeResult {
       // A result that breaks off has told its client; without this the runtime prints it as an uncaught error.
       error: () => new Response("Internal error.\n", { status: 500 }),
       maxRequestBodySize: MAX_INSERT_BYTES,
-      fetch(request, self) {
-        // A statement may say nothing for as long as it runs.
-        self.timeout(request, 0);
-        return handle(request);
-      },
+      // For a body on its way in; a statement may then say nothing for as long as it runs.
+      idleTimeout: BODY_IDLE_TIMEOUT_S,
+      fetch: (request, self) => handle(request, () => self.timeout(request, 0)),
     });
     return { ok: true, server };
   } catch (error) {
@@ -124,7 +130,7 @@ function serve(port: number, handle: HttpHandler): ServeResult {
   }
 }
 
-function stopOnSignal(engine: Engine, server: Server<undefined>, folder: string, options: EngineProcessOptions): void {
+function stopOnSignal(engine: Engine, server: Server<undefined>, options: EngineProcessOptions): void {
   let stopping = false;
   const stop = async () => {
     if (stopping) return;
@@ -132,7 +138,6 @@ function stopOnSignal(engine: Engine, server: Server<undefined>, folder: string,
     // Refuses new connections; what is under way goes on.
     void server.stop();
     await engine.stop(options.shutdownTimeoutMs);
-    releaseFolder(folder);
     exitNow(0);
   };
   process.on("SIGTERM", stop);

@@ -1,5 +1,6 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Libc } from "./libc.ts";
 
 /** A process, told apart from a later one with the same number by when it started. */
 interface ProcessId {
@@ -20,32 +21,35 @@ const GONE_TIMEOUT_MS = 5_000;
 const GONE_POLL_MS = 5;
 
 /**
- * Takes the folder for this process. An engine whose parent is gone and that is still there has been stopped or hangs,
- * since its pipe would have ended it: it is killed. An engine whose parent lives, or that needs none, keeps its folder.
+ * Takes the folder for this process, until it ends. When another has it, the file beside the lock says which: an
+ * engine whose parent is gone and that is still there has been stopped or hangs, since its pipe would have ended it,
+ * and is killed. An engine whose parent lives, or that needs none, keeps its folder.
  */
-export async function claimFolder(folder: string, parentPid: number | null): Promise<ClaimResult> {
-  const path = join(folder, "engine.pid");
-  const previous = readPidFile(path);
+export async function claimFolder(libc: Libc, folder: string, parentPid: number | null): Promise<ClaimResult> {
+  const lockPath = join(folder, "engine.lock");
+  const pidPath = join(folder, "engine.pid");
   let replacedPid: number | null = null;
-  if (previous !== null && previous.engine.pid !== process.pid && isOurEngine(previous.engine)) {
-    const { pid } = previous.engine;
-    if (previous.parent === null || isAlive(previous.parent))
-      return { ok: false, reason: `${folder} is in use by the engine with process id ${pid}` };
-    process.kill(pid, "SIGKILL");
-    if (!(await isGone(previous.engine))) return { ok: false, reason: `the stale engine ${pid} does not go away` };
-    replacedPid = pid;
+  if (!libc.tryLock(lockPath)) {
+    const holder = readPidFile(pidPath);
+    if (holder === null || !isOurEngine(holder.engine))
+      return { ok: false, reason: `${folder} is in use by another process` };
+    if (holder.parent === null || isAlive(holder.parent))
+      return { ok: false, reason: `${folder} is in use by the engine with process id ${holder.engine.pid}` };
+    replacedPid = holder.engine.pid;
+    process.kill(replacedPid, "SIGKILL");
+    const deadline = performance.now() + GONE_TIMEOUT_MS;
+    while (!libc.tryLock(lockPath)) {
+      if (performance.now() > deadline)
+        return { ok: false, reason: `the stale engine ${replacedPid} does not go away` };
+      await Bun.sleep(GONE_POLL_MS);
+    }
   }
   const mine: PidFile = {
     engine: identify(process.pid),
     parent: parentPid === null ? null : identify(parentPid),
   };
-  writeFileSync(path, `${JSON.stringify(mine)}\n`, { mode: 0o600 });
+  writeFileSync(pidPath, `${JSON.stringify(mine)}\n`, { mode: 0o600 });
   return { ok: true, replacedPid };
-}
-
-export function releaseFolder(folder: string): void {
-  const path = join(folder, "engine.pid");
-  if (readPidFile(path)?.engine.pid === process.pid) rmSync(path, { force: true });
 }
 
 function identify(pid: number): ProcessId {
@@ -60,7 +64,7 @@ function readPidFile(path: string): PidFile | null {
     if (!isProcessId(engine) || (parent !== null && !isProcessId(parent))) return null;
     return { engine, parent };
   } catch {
-    // None, or torn by a crash; the engine's own lock still keeps two from opening the folder.
+    // None, or torn by a crash: then nobody can be told to be stale.
     return null;
   }
 }
@@ -106,13 +110,4 @@ function isOurEngine(id: ProcessId): boolean {
   } catch {
     return false;
   }
-}
-
-async function isGone(id: ProcessId): Promise<boolean> {
-  const deadline = performance.now() + GONE_TIMEOUT_MS;
-  while (isAlive(id)) {
-    if (performance.now() > deadline) return false;
-    await Bun.sleep(GONE_POLL_MS);
-  }
-  return true;
 }
