@@ -1,0 +1,522 @@
+/**
+ * A stand-in for the service, for working on the page and for the browser tests that need a scripted server: the built
+ * client, the stream and the reading routes, over generated data.
+ *
+ *   bun client/dev/fixture-server.ts --port 8100 --types 50 --devices 100000
+ *
+ * `POST /__control` with any part of `Scene` as JSON changes it while it runs; `GET /__stats` counts what it was asked.
+ */
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import type {
+  Device,
+  DeviceDetail,
+  Devices,
+  Events,
+  EventTypes,
+  History,
+  PipelineDetail,
+} from "../../server/contract/read.ts";
+import type { DeviceUpdate, Update } from "../../server/contract/stream.ts";
+
+export interface Scene {
+  types: number;
+  devices: number;
+  /** Between two updates. */
+  intervalMs: number;
+  /** Nothing has ever been posted. */
+  empty: boolean;
+  /** The stream stays open and says nothing, not even a heartbeat. */
+  frozen: boolean;
+  /** Only heartbeats: connected, and nothing changes. */
+  quiet: boolean;
+  /** Every request but the page's files is refused with this status; 0 is none. */
+  failStatus: number;
+  clickhouse: "ok" | "unavailable" | "denied";
+  /** Needed as a viewer key; empty asks for none. */
+  key: string;
+  /** The page's rate, so that a test can set a figure and see it. Null: generated. */
+  rate: number | null;
+}
+
+export interface FixtureStats {
+  openStreams: number;
+  streamsEver: number;
+  lastEventIds: string[];
+  requests: Record<string, number>;
+}
+
+export interface FixtureServer {
+  url: string;
+  port: number;
+  scene: Scene;
+  stats: FixtureStats;
+  stop(): Promise<void>;
+}
+
+const dist = fileURLToPath(new URL("../dist/", import.meta.url));
+const typeNames = [
+  "temperature",
+  "humidity",
+  "pressure",
+  "cpu_percent",
+  "memory_percent",
+  "battery_voltage",
+  "vibration_rms",
+  "flow_rate",
+  "door_open",
+  "signal_dbm",
+  "fan_rpm",
+  "power_watts",
+  "co2_ppm",
+  "light_lux",
+  "gps_speed",
+  "tank_level",
+];
+
+export const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data: blob:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "worker-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+function typeName(index: number): string {
+  const base = typeNames[index % typeNames.length]!;
+  return index < typeNames.length ? base : `${base}.${Math.floor(index / typeNames.length)}`;
+}
+
+/** A wave with some jitter; the same for the same second, so that history and live agree. */
+function wave(index: number, second: number): number {
+  const jitter = Math.sin(second * 12.9898 + index * 78.233) * 43758.5453;
+  return Math.sin(second / (40 + index * 7) + index) * 0.35 + (jitter - Math.floor(jitter)) * 0.12 + 0.6;
+}
+
+function rateOf(index: number, second: number, scene: Scene): number {
+  return (Math.max(1, scene.devices) / (index + 1.5)) * wave(index, second) * 0.35;
+}
+
+function levelOf(index: number, second: number): number {
+  return (index % 4 === 3 ? 0.01 : 20 * (1 + (index % 5))) * (0.7 + wave(index + 3, second) * 0.5);
+}
+
+export function buildUpdate(scene: Scene, nowMs: number, startedMs: number): Update {
+  const second = nowMs / 1000;
+  const count = scene.empty ? 0 : scene.types;
+  const aggregations = Array.from({ length: count }, (_, index) => {
+    const rate = rateOf(index, second, scene);
+    const value = levelOf(index, second);
+    const silent = index % 9 === 8;
+    return {
+      event_type: typeName(index),
+      event_count: Math.round(rate * 600 + (nowMs % 1000)),
+      avg_value: silent ? null : value,
+      min_value: silent ? null : value * 0.31,
+      max_value: silent ? null : value * 2.2,
+      p50: silent ? null : value * 0.97,
+      p95: silent ? null : value * 1.6,
+      p99: silent ? null : value * 1.9,
+      rate,
+    };
+  }).sort((a, b) => b.event_count - a.event_count);
+  const rate = scene.rate ?? aggregations.reduce((sum, row) => sum + row.rate, 0);
+  const accepted = scene.empty ? 0 : Math.round(((nowMs - startedMs) / 1000) * rate) + 4_000_000;
+  const away = scene.clickhouse !== "ok";
+  const pending = scene.empty ? 0 : away ? Math.round(rate * 34) : Math.round(rate * 0.6);
+  return {
+    timestamp: new Date(nowMs).toISOString(),
+    window_seconds: 600,
+    aggregations,
+    totals: {
+      event_count: aggregations.reduce((sum, row) => sum + row.event_count, 0),
+      rate,
+      active_devices: scene.empty ? 0 : scene.devices,
+      event_types: count,
+    },
+    pipeline: {
+      accepted,
+      durable: accepted,
+      stored: Math.max(0, accepted - pending),
+      pending,
+      dead_lettered: scene.empty ? 0 : 3,
+      store_lag_seconds: scene.empty ? 0 : away ? 34.2 : 0.4 + (second % 1) * 0.5,
+      clickhouse: scene.clickhouse,
+    },
+  };
+}
+
+function fixtureDevice(index: number, nowMs: number): Device {
+  const silent = index % 11 === 5;
+  const interval = [1, 1, 5, 30][index % 4]!;
+  return {
+    device_id: `sensor-${String(index).padStart(6, "0")}`,
+    first_seen: new Date(nowMs - 86_400_000 * (1 + (index % 40))).toISOString(),
+    last_seen: new Date(nowMs - (silent ? 60_000 * (1 + (index % 300)) : (index % 7) * 130 * interval)).toISOString(),
+    event_count: 1_000 + ((index * 7919) % 900_000) + (Math.floor(nowMs / 1000 / interval) % 10_000),
+    status: silent ? "silent" : "online",
+    interval_seconds: index % 50 === 49 ? null : interval,
+  };
+}
+
+function devices(url: URL, scene: Scene, nowMs: number): Devices {
+  const search = (url.searchParams.get("search") ?? "").toLowerCase();
+  const status = url.searchParams.get("status") ?? "";
+  const sort = url.searchParams.get("sort") ?? "-last_seen";
+  const limit = Number(url.searchParams.get("limit") ?? 100);
+  const start = Number(url.searchParams.get("cursor") ?? 0);
+  const total = scene.empty ? 0 : scene.devices;
+  let all = Array.from({ length: total }, (_, index) => fixtureDevice(index, nowMs));
+  if (search !== "") all = all.filter((device) => device.device_id.includes(search));
+  if (status !== "") all = all.filter((device) => device.status === status);
+  const name = sort.replace(/^-/, "") as "device_id" | "last_seen" | "event_count" | "first_seen";
+  const sign = sort.startsWith("-") ? -1 : 1;
+  all.sort((a, b) => sign * (a[name] < b[name] ? -1 : a[name] > b[name] ? 1 : a.device_id < b.device_id ? -1 : 1));
+  const page = all.slice(start, start + limit);
+  return { devices: page, cursor: start + limit < all.length ? String(start + limit) : null, total: all.length };
+}
+
+function deviceDetail(id: string, scene: Scene, nowMs: number): DeviceDetail | undefined {
+  const index = Number(/^sensor-(\d{6})$/.exec(id)?.[1] ?? Number.NaN);
+  if (scene.empty || !Number.isFinite(index) || index >= scene.devices) return undefined;
+  return {
+    ...fixtureDevice(index, nowMs),
+    event_types: Array.from({ length: Math.min(5, scene.types) }, (_, type) => ({
+      event_type: typeName(type),
+      event_count: 4_000 * (type + 1),
+      last_seen: new Date(nowMs - type * 900).toISOString(),
+      last_value_float: type === 3 ? null : levelOf(type, nowMs / 1000),
+      last_value_string: type === 3 ? "ok" : null,
+    })),
+    metadata: { firmware: "4.2.1", site: "Rotterdam 3", rack: "B-12" },
+  };
+}
+
+function historyAnswer(url: URL, scene: Scene): History {
+  const from = Date.parse(url.searchParams.get("from") ?? "") / 1000;
+  const to = Date.parse(url.searchParams.get("to") ?? "") / 1000;
+  const asked = url.searchParams.getAll("event_type");
+  const span = Math.max(1, to - from);
+  const steps = [1, 2, 5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 21600, 86400];
+  const step = Number(url.searchParams.get("step")) || (steps.find((each) => span / each <= 300) ?? 86400);
+  const names =
+    asked.length > 0 ? asked : Array.from({ length: Math.min(scene.types, 10) }, (_, index) => typeName(index));
+  const start = Math.ceil(from / step) * step;
+  return {
+    from: new Date(from * 1000).toISOString(),
+    to: new Date(to * 1000).toISOString(),
+    step_seconds: step,
+    source: step >= 3600 ? "telemetry_1h" : step >= 60 ? "telemetry_1m" : "telemetry_1s",
+    series: (scene.empty ? [] : names).map((name) => {
+      const index = Math.max(0, Array.from({ length: scene.types }, (_, each) => typeName(each)).indexOf(name));
+      const points = [];
+      for (let second = start; second < to; second += step) {
+        // An hour each day is missing, so that gaps are seen.
+        if (span > 7200 && second % 86400 < 3600) continue;
+        const value = levelOf(index, second);
+        points.push({
+          time: new Date(second * 1000).toISOString(),
+          count: Math.round(rateOf(index, second, scene) * step),
+          avg: value,
+          min: value * 0.5,
+          max: value * 1.7,
+          p50: value * 0.97,
+          p95: value * 1.4,
+          p99: value * 1.6,
+        });
+      }
+      return { event_type: name, points };
+    }),
+  };
+}
+
+function eventsAnswer(url: URL, scene: Scene, nowMs: number): Events {
+  const limit = Number(url.searchParams.get("limit") ?? 100);
+  const device = url.searchParams.get("device_id") ?? "sensor-000001";
+  return {
+    cursor: null,
+    events: Array.from({ length: scene.empty ? 0 : Math.min(limit, 50) }, (_, index) => ({
+      timestamp: new Date(nowMs - index * 1000).toISOString(),
+      received_at: new Date(nowMs - index * 1000 + 20).toISOString(),
+      device_id: device,
+      event_type: typeName(index % Math.min(5, scene.types)),
+      value_float: index % 5 === 3 ? null : levelOf(index % 5, nowMs / 1000 - index),
+      value_string: index % 5 === 3 ? "ok" : null,
+      metadata: {},
+    })),
+  };
+}
+
+function pipelineDetail(scene: Scene, nowMs: number, startedMs: number, streams: number): PipelineDetail {
+  const { pipeline } = buildUpdate(scene, nowMs, startedMs);
+  const away = scene.clickhouse !== "ok";
+  const second = Math.floor(nowMs / 1000);
+  return {
+    ...pipeline,
+    uptime_seconds: (nowMs - startedMs) / 1000 + 93_600,
+    version: "0.1.0",
+    ready: true,
+    reasons: away ? ["ClickHouse does not answer: connection refused"] : [],
+    journal: {
+      bytes: away ? 812_000_000 : 4_200_000,
+      max_bytes: 4 * 1024 ** 3,
+      segments: away ? 34 : 1,
+      oldest_seconds: away ? 34.2 : 0.6,
+    },
+    ring: { bytes: 48_000, max_bytes: 64 * 1024 ** 2 },
+    batches: Array.from({ length: scene.empty ? 0 : 60 }, (_, index) => ({
+      stored_at: new Date((second - 60 + index) * 1000 - (away ? 34_000 : 0)).toISOString(),
+      rows: Math.round(8_000 * wave(1, second - 60 + index)),
+      bytes: Math.round(600_000 * wave(1, second - 60 + index)),
+      insert_seconds: 0.08 * wave(4, second - 60 + index),
+      attempts: index % 23 === 0 ? 2 : 1,
+    })),
+    retries: away ? 12 : 2,
+    last_error: away
+      ? {
+          at: new Date(nowMs - 1_200).toISOString(),
+          message: "connect ECONNREFUSED 127.0.0.1:8123",
+          code: "ECONNREFUSED",
+        }
+      : null,
+    dead_letters: {
+      count: scene.empty ? 0 : 3,
+      newest: Array.from({ length: scene.empty ? 0 : 3 }, (_, index) => ({
+        at: new Date(nowMs - 3_600_000 * (index + 1)).toISOString(),
+        reason: "Value of timestamp is out of the range of DateTime64(3)",
+        event: {
+          timestamp: "1899-12-31T23:59:59.000Z",
+          received_at: new Date(nowMs - 3_600_000 * (index + 1)).toISOString(),
+          device_id: `sensor-00001${index}`,
+          event_type: "temperature",
+          value_float: 21.5,
+          value_string: null,
+          metadata: { firmware: "0.0.1-broken" },
+        },
+      })),
+    },
+    streams,
+    parts: away
+      ? null
+      : ["telemetry_events", "telemetry_1s", "telemetry_1m", "telemetry_1h", "devices"].map((table, index) => ({
+          table,
+          parts: 12 - index * 2,
+          rows: Math.round(48_000_000 / 10 ** index),
+          bytes: Math.round(1.2e9 / 8 ** index),
+        })),
+    clickhouse_version: away ? null : "26.7.1",
+  };
+}
+
+const defaults: Scene = {
+  types: 12,
+  devices: 1_200,
+  intervalMs: 100,
+  empty: false,
+  frozen: false,
+  quiet: false,
+  failStatus: 0,
+  clickhouse: "ok",
+  key: "",
+  rate: null,
+};
+
+export function createFixtureServer(options: Partial<Scene> & { port?: number } = {}): FixtureServer {
+  const { port = 0, ...scenePart } = options;
+  const scene: Scene = { ...defaults, ...scenePart };
+  const startedMs = Date.now();
+  const epoch = startedMs.toString(36);
+  const stats: FixtureStats = { openStreams: 0, streamsEver: 0, lastEventIds: [], requests: {} };
+  const encoder = new TextEncoder();
+  const streams = new Set<{ send(text: string): void; device: string | null }>();
+  let sequence = 0;
+  let lastBeatMs = 0;
+
+  const frame = (): string => {
+    sequence += 1;
+    return `id: ${epoch}-${sequence}\nevent: update\ndata: ${JSON.stringify(buildUpdate(scene, Date.now(), startedMs))}\n\n`;
+  };
+  let timer: ReturnType<typeof setTimeout>;
+  const tick = (): void => {
+    timer = setTimeout(tick, scene.intervalMs);
+    if (scene.frozen || streams.size === 0) return;
+    if (Date.now() - lastBeatMs > 2_000) {
+      lastBeatMs = Date.now();
+      for (const stream of streams) stream.send(": beat\n\n");
+    }
+    if (scene.quiet) return;
+    const text = frame();
+    for (const stream of streams) {
+      stream.send(text);
+      if (stream.device && sequence % 5 === 0) stream.send(deviceFrame(stream.device));
+    }
+  };
+  const deviceFrame = (device: string): string => {
+    const second = Date.now() / 1000;
+    const type = Math.floor(second * 2) % 5;
+    const event: DeviceUpdate = {
+      timestamp: new Date().toISOString(),
+      received_at: new Date().toISOString(),
+      device_id: device,
+      event_type: typeName(type),
+      value_float: type === 3 ? null : levelOf(type, second),
+      value_string: type === 3 ? "ok" : null,
+      metadata: { firmware: "4.2.1" },
+      skipped: 0,
+    };
+    return `event: device\ndata: ${JSON.stringify(event)}\n\n`;
+  };
+  timer = setTimeout(tick, scene.intervalMs);
+
+  const openStream = (request: Request, url: URL): Response => {
+    stats.streamsEver += 1;
+    stats.openStreams += 1;
+    stats.lastEventIds.push(request.headers.get("Last-Event-ID") ?? "");
+    let close = (): void => undefined;
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        const stream = {
+          device: url.searchParams.get("device"),
+          send(text: string): void {
+            // A reader that has stopped is not queued for.
+            if ((controller.desiredSize ?? 0) > -50) controller.enqueue(encoder.encode(text));
+          },
+        };
+        let closed = false;
+        close = () => {
+          if (closed) return;
+          closed = true;
+          streams.delete(stream);
+          stats.openStreams -= 1;
+        };
+        streams.add(stream);
+        stream.send(`: hello\nretry: 300\n\n${scene.frozen ? "" : frame()}`);
+      },
+      cancel: () => close(),
+    });
+    request.signal.addEventListener("abort", () => close());
+    return new Response(body, {
+      headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform" },
+    });
+  };
+
+  const signedIn = (request: Request): boolean =>
+    scene.key === "" || (request.headers.get("Cookie") ?? "").split("; ").includes(`sluice=${scene.key}`);
+
+  const refuse = (status: number, code: string): Response =>
+    Response.json({ error: { code, message: `Refused for the test: ${code}.` } }, { status });
+
+  const api = async (request: Request, url: URL): Promise<Response> => {
+    if (url.pathname === "/api/session") {
+      if (request.method === "DELETE")
+        return new Response(null, { status: 204, headers: { "Set-Cookie": "sluice=; Max-Age=0; Path=/" } });
+      const { key } = (await request.json()) as { key: string };
+      if (key !== scene.key) return refuse(403, "forbidden");
+      return new Response(null, {
+        status: 204,
+        headers: { "Set-Cookie": `sluice=${key}; HttpOnly; SameSite=Strict; Path=/` },
+      });
+    }
+    if (scene.failStatus > 0) return refuse(scene.failStatus, "query_failed");
+    if (!signedIn(request)) return refuse(401, "unauthenticated");
+    if (url.pathname === "/dashboard-stream") return openStream(request, url);
+    if (scene.clickhouse !== "ok" && url.pathname !== "/api/pipeline") return refuse(503, "clickhouse_unavailable");
+    const now = Date.now();
+    if (url.pathname === "/api/history") return Response.json(historyAnswer(url, scene));
+    if (url.pathname === "/api/devices") return Response.json(devices(url, scene, now));
+    if (url.pathname === "/api/events") return Response.json(eventsAnswer(url, scene, now));
+    if (url.pathname === "/api/pipeline")
+      return Response.json(pipelineDetail(scene, now, startedMs, stats.openStreams));
+    if (url.pathname === "/api/event-types") {
+      const answer: EventTypes = {
+        event_types: scene.empty
+          ? []
+          : Array.from({ length: scene.types }, (_, index) => ({
+              event_type: typeName(index),
+              event_count: Math.round(rateOf(index, now / 1000, scene) * 3_600),
+            })),
+      };
+      return Response.json(answer);
+    }
+    if (url.pathname.startsWith("/api/devices/")) {
+      const detail = deviceDetail(decodeURIComponent(url.pathname.slice("/api/devices/".length)), scene, now);
+      return detail ? Response.json(detail) : refuse(404, "not_found");
+    }
+    return refuse(404, "not_found");
+  };
+
+  const page = async (url: URL, request: Request): Promise<Response> => {
+    const asset = Bun.file(dist + url.pathname.slice(1));
+    const exists = url.pathname !== "/" && !url.pathname.includes("..") && (await asset.exists());
+    const file = exists ? asset : Bun.file(`${dist}index.html`);
+    const headers: Record<string, string> = {
+      "Content-Type": file.type,
+      "Cache-Control": url.pathname.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache",
+      "Content-Security-Policy": contentSecurityPolicy,
+      "X-Content-Type-Options": "nosniff",
+    };
+    if (
+      /javascript|css|html|svg|json/.test(file.type) &&
+      (request.headers.get("Accept-Encoding") ?? "").includes("gzip")
+    ) {
+      return new Response(Bun.gzipSync(await file.bytes()), { headers: { ...headers, "Content-Encoding": "gzip" } });
+    }
+    return new Response(file, { headers });
+  };
+
+  const server = Bun.serve({
+    port,
+    hostname: "127.0.0.1",
+    idleTimeout: 0,
+    async fetch(request) {
+      const url = new URL(request.url);
+      stats.requests[url.pathname] = (stats.requests[url.pathname] ?? 0) + 1;
+      if (url.pathname === "/__control") {
+        Object.assign(scene, await request.json());
+        return Response.json(scene);
+      }
+      if (url.pathname === "/__stats") return Response.json(stats);
+      if (url.pathname === "/dashboard-stream" || url.pathname.startsWith("/api/")) return api(request, url);
+      return page(url, request);
+    },
+  });
+
+  return {
+    url: `http://127.0.0.1:${server.port}`,
+    port: server.port ?? port,
+    scene,
+    stats,
+    async stop() {
+      clearTimeout(timer);
+      await server.stop(true);
+    },
+  };
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      port: { type: "string", default: "8100" },
+      types: { type: "string", default: "12" },
+      devices: { type: "string", default: "1200" },
+      empty: { type: "boolean", default: false },
+      clickhouse: { type: "string", default: "ok" },
+      key: { type: "string", default: "" },
+    },
+  });
+  const server = createFixtureServer({
+    port: Number(values.port),
+    types: Number(values.types),
+    devices: Number(values.devices),
+    empty: values.empty,
+    key: values.key,
+    clickhouse: values.clickhouse === "unavailable" ? "unavailable" : values.clickhouse === "denied" ? "denied" : "ok",
+  });
+  console.log(server.url);
+}

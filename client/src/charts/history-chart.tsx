@@ -1,0 +1,91 @@
+import { createEffect, type JSX, on, onCleanup } from "solid-js";
+import type { HistoryPoint } from "../../../server/contract/read.ts";
+import { useApp } from "../context.tsx";
+import { formatCompact, formatValue } from "../format.ts";
+import { chartInk } from "./ink.ts";
+import { seriesColor } from "./palette.ts";
+import { makeTimeChart, type TimeChart, type TimeSeries } from "./time-chart.ts";
+
+export type HistoryKind = "quantiles" | "range";
+type Figure = "p50" | "p95" | "p99" | "avg" | "min" | "max";
+
+const figuresOf: Record<HistoryKind, readonly Figure[]> = {
+  quantiles: ["p99", "p95", "p50"],
+  range: ["max", "avg", "min"],
+};
+
+/** Steps without events have no point: they become gaps when more than one step is missing. */
+export function fillGaps(
+  points: readonly HistoryPoint[],
+  stepSeconds: number,
+  figures: readonly Figure[],
+): (number | null)[][] {
+  const columns: (number | null)[][] = [[], ...figures.map(() => [])];
+  let previous: number | undefined;
+  for (const point of points) {
+    const second = Date.parse(point.time) / 1000;
+    if (previous !== undefined && second - previous > stepSeconds * 2.5) {
+      columns[0]!.push(previous + stepSeconds);
+      for (let index = 1; index < columns.length; index++) columns[index]!.push(null);
+    }
+    columns[0]!.push(second);
+    figures.forEach((figure, index) => {
+      columns[index + 1]!.push(point[figure]);
+    });
+    previous = second;
+  }
+  return columns;
+}
+
+/** One type's values over time: the median with its upper quantiles, or the average between smallest and largest. */
+export default function HistoryChart(props: {
+  kind: HistoryKind;
+  points: readonly HistoryPoint[];
+  stepSeconds: number;
+  fromSecond: number;
+  toSecond: number;
+  label: string;
+}): JSX.Element {
+  const { preferences } = useApp();
+  let host!: HTMLDivElement;
+  let chart: TimeChart | undefined;
+
+  const draw = (): void => {
+    chart?.setData(fillGaps(props.points, props.stepSeconds, figuresOf[props.kind]), props.fromSecond, props.toSecond);
+  };
+  createEffect(
+    on([preferences.dark, preferences.zone, () => props.kind], ([dark, zone, kind]) => {
+      chart?.stop();
+      const ink = chartInk(host);
+      const series: TimeSeries[] =
+        kind === "quantiles"
+          ? [
+              { label: "p99", color: seriesColor(1, dark), dash: [2, 3] },
+              { label: "p95", color: seriesColor(4, dark), dash: [7, 3] },
+              { label: "p50", color: seriesColor(0, dark), width: 2 },
+            ]
+          : [
+              { label: "largest", color: seriesColor(0, dark), width: 0.75 },
+              { label: "average", color: seriesColor(0, dark), width: 2 },
+              { label: "smallest", color: seriesColor(0, dark), width: 0.75 },
+            ];
+      chart = makeTimeChart(host, {
+        series,
+        band: { from: 2, to: 0, color: `${seriesColor(0, dark)}22` },
+        zone,
+        zeroBased: false,
+        formatY: (value) => (Math.abs(value) >= 10_000 ? formatCompact(value) : formatValue(value)),
+        ink,
+      });
+      draw();
+    }),
+  );
+  createEffect(on([() => props.points, () => props.fromSecond, () => props.toSecond], draw, { defer: true }));
+  onCleanup(() => chart?.stop());
+
+  return (
+    <div class="chart" role="img" aria-label={props.label}>
+      <div class="chart-host" ref={host} />
+    </div>
+  );
+}

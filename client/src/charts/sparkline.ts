@@ -1,0 +1,47 @@
+/** Draws `values` (oldest first, NaN is a gap) as a line over the whole canvas, from zero. */
+export function drawSparkline(canvas: HTMLCanvasElement, values: Float32Array, color: string, fill: boolean): void {
+  const ratio = devicePixelRatio || 1;
+  const width = Math.round(canvas.clientWidth * ratio);
+  const height = Math.round(canvas.clientHeight * ratio);
+  if (width === 0 || height === 0) return;
+  // Setting the size clears a canvas and drops its buffer, so only when it has changed.
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  context.clearRect(0, 0, width, height);
+  let max = 0;
+  for (const value of values) if (value > max) max = value;
+  if (max === 0) max = 1;
+  const line = 1.25 * ratio;
+  const xOf = (index: number): number => (index / Math.max(1, values.length - 1)) * (width - line) + line / 2;
+  const yOf = (value: number): number => height - line - (value / max) * (height - 2 * line);
+  context.strokeStyle = color;
+  context.lineWidth = line;
+  context.lineJoin = "round";
+  context.beginPath();
+  let drawing = false;
+  let startX = 0;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]!;
+    if (Number.isNaN(value)) {
+      drawing = false;
+      continue;
+    }
+    const x = xOf(index);
+    if (drawing) context.lineTo(x, yOf(value));
+    else {
+      context.moveTo(x, yOf(value));
+      startX = x;
+    }
+    drawing = true;
+  }
+  context.stroke();
+  if (!fill || !drawing) return;
+  context.lineTo(width, height);
+  context.lineTo(startX, height);
+  context.globalAlpha = 0.12;
+  context.fillStyle = color;
+  context.fill();
+  context.globalAlpha = 1;
+}

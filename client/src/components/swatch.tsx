@@ -1,0 +1,21 @@
+import type { JSX } from "solid-js";
+import { dashes, seriesColor } from "../charts/palette.ts";
+import { useApp } from "../context.tsx";
+
+/** A short piece of a chart's line, in its colour and dash. */
+export function Swatch(props: { slot: number }): JSX.Element {
+  const { preferences } = useApp();
+  return (
+    <svg class="swatch" viewBox="0 0 18 8" aria-hidden="true">
+      <line
+        x1="0"
+        y1="4"
+        x2="18"
+        y2="4"
+        stroke={seriesColor(props.slot, preferences.dark())}
+        stroke-width="2.5"
+        stroke-dasharray={props.slot < 0 ? "" : (dashes[props.slot]?.join(" ") ?? "")}
+      />
+    </svg>
+  );
+}

@@ -1,0 +1,123 @@
+/**
+ * Numbers and times for people: in the browser's locale, times local or UTC. Formatters of `Intl` are dear to build and
+ * cheap to use, so each is built once.
+ */
+const dash = "–";
+
+const decimalFormats = [0, 1, 2, 3, 4].map(
+  (digits) => new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+);
+const scientific = new Intl.NumberFormat(undefined, { notation: "scientific", maximumFractionDigits: 2 });
+const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumSignificantDigits: 3 });
+
+function withDecimals(value: number, digits: number): string {
+  return decimalFormats[digits]!.format(value);
+}
+
+/** A measured value: about four significant digits, and the same width while it stays in the same magnitude. */
+export function formatValue(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return dash;
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size >= 1e9 || size < 1e-4) return scientific.format(value);
+  if (size >= 1000) return withDecimals(value, 0);
+  if (size >= 100) return withDecimals(value, 1);
+  if (size >= 1) return withDecimals(value, 2);
+  return withDecimals(value, 4);
+}
+
+/** A whole number with grouping, never shortened: counts are exact here, and are shown so. */
+export function formatCount(value: number | null | undefined): string {
+  return value === null || value === undefined ? dash : withDecimals(value, 0);
+}
+
+/** A short number for an axis or a narrow place: 1.2K, 34M. */
+export function formatCompact(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return dash;
+  return Math.abs(value) < 1000 ? trimmed(value) : compact.format(value);
+}
+
+const upToThree = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
+function trimmed(value: number): string {
+  return upToThree.format(value);
+}
+
+/** Events per second. Below 100 a tenth is shown, because a fleet of three devices is a fleet too. */
+export function formatRate(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return dash;
+  return withDecimals(value, value !== 0 && value < 100 ? 1 : 0);
+}
+
+export function formatBytes(bytes: number | null | undefined): string {
+  if (bytes === null || bytes === undefined || !Number.isFinite(bytes)) return dash;
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${withDecimals(value, unit === 0 || value >= 100 ? 0 : 1)} ${units[unit]}`;
+}
+
+/** A length of time in its two largest units at most: 850 ms, 4.2 s, 3 min 20 s, 2 h 5 min, 3 d 4 h. */
+export function formatDuration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return dash;
+  if (seconds < 0) return `-${formatDuration(-seconds)}`;
+  if (seconds === 0) return "0 s";
+  if (seconds < 0.9995) return `${withDecimals(seconds * 1000, seconds < 0.01 ? 1 : 0)} ms`;
+  if (seconds < 9.95) return `${withDecimals(seconds, 1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const pair = (size: number, name: string, smallSize: number, smallName: string): string => {
+    const large = Math.floor(whole / size);
+    const small = Math.floor((whole - large * size) / smallSize);
+    return small === 0 ? `${large} ${name}` : `${large} ${name} ${small} ${smallName}`;
+  };
+  if (whole < 3600) return pair(60, "min", 1, "s");
+  if (whole < 86_400) return pair(3600, "h", 60, "min");
+  return pair(86_400, "d", 3600, "h");
+}
+
+/** How long ago, in one unit, so that a column of them can be compared at a glance: 12 s, 4 min, 3 h, 2 d. */
+export function formatAge(seconds: number): string {
+  if (seconds < 1) return "now";
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+export type TimeZone = "local" | "utc";
+
+type TimeStyle = "clock" | "minute" | "day" | "full";
+const timeOptions: Record<TimeStyle, Intl.DateTimeFormatOptions> = {
+  clock: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+  minute: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+  day: { month: "short", day: "numeric" },
+  full: {
+    year: "numeric",
+    month: "short",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
+  },
+};
+const timeFormats = new Map<string, Intl.DateTimeFormat>();
+
+/** @param timeMs epoch milliseconds */
+export function formatTime(timeMs: number, zone: TimeZone, style: TimeStyle = "clock"): string {
+  if (!Number.isFinite(timeMs)) return dash;
+  const key = zone + style;
+  let format = timeFormats.get(key);
+  if (!format) {
+    format = new Intl.DateTimeFormat(undefined, {
+      ...timeOptions[style],
+      ...(zone === "utc" ? { timeZone: "UTC" } : {}),
+    });
+    timeFormats.set(key, format);
+  }
+  return format.format(timeMs);
+}

@@ -1,0 +1,82 @@
+import type { History } from "../../../server/contract/read.ts";
+import type { Update } from "../../../server/contract/stream.ts";
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+/**
+ * Checks the outline of an update, from the stream or from what an older version of this page has kept. The contract's
+ * schema stays on the server: its compiler would be half the page's JavaScript.
+ */
+export function isUpdate(value: unknown): value is Update {
+  return (
+    isRecord(value) &&
+    typeof value.timestamp === "string" &&
+    typeof value.window_seconds === "number" &&
+    Array.isArray(value.aggregations) &&
+    value.aggregations.every((row) => isRecord(row) && typeof row.event_type === "string") &&
+    isRecord(value.totals) &&
+    isRecord(value.pipeline)
+  );
+}
+
+export function parseUpdate(text: string): Update | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isUpdate(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+export interface RateSeries {
+  type: string;
+  /** Epoch second of the first value. */
+  firstSecond: number;
+  /** Events per second, mean of the last ten seconds, as the stream's `rate`; NaN where nobody knows. */
+  rates: Float32Array;
+}
+
+/** The same mean as the stream's own `rate`, so that history and live join without a step. */
+const rateWindowSeconds = 10;
+
+/**
+ * Turns counts per step into the stream's kind of rate for every second. Where no type at all has an event for ten
+ * seconds the service may have been down: that is a gap, not a zero.
+ */
+export function historyRates(history: History): RateSeries[] {
+  const firstSecond = Math.floor(Date.parse(history.from) / 1000);
+  const seconds = Math.floor(Date.parse(history.to) / 1000) - firstSecond;
+  const step = Math.max(1, history.step_seconds);
+  if (!(seconds > 0)) return [];
+  const any = new Float32Array(seconds);
+  const perSecond = history.series.map(({ points }) => {
+    const counts = new Float32Array(seconds);
+    for (const point of points) {
+      const start = Math.floor(Date.parse(point.time) / 1000) - firstSecond;
+      for (let at = Math.max(0, start); at < Math.min(seconds, start + step); at++) {
+        counts[at] = point.count / step;
+        any[at]! += point.count;
+      }
+    }
+    return counts;
+  });
+  return history.series.map(({ event_type: type }, index) => {
+    const counts = perSecond[index]!;
+    const rates = new Float32Array(seconds);
+    let sum = 0;
+    let anySum = 0;
+    for (let at = 0; at < seconds; at++) {
+      sum += counts[at]!;
+      anySum += any[at]!;
+      if (at >= rateWindowSeconds) {
+        sum -= counts[at - rateWindowSeconds]!;
+        anySum -= any[at - rateWindowSeconds]!;
+      }
+      rates[at] = anySum > 1e-6 ? Math.max(0, sum) / Math.min(rateWindowSeconds, at + 1) : Number.NaN;
+    }
+    return { type, firstSecond, rates };
+  });
+}

@@ -1,0 +1,71 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vite";
+import { VitePWA } from "vite-plugin-pwa";
+import solid from "vite-plugin-solid";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+
+/** Paths that the service answers itself: the service worker must never give them the page. */
+const serverPaths = [
+  /^\/api\//,
+  /^\/dashboard-stream/,
+  /^\/ingest/,
+  /^\/healthz/,
+  /^\/readyz/,
+  /^\/metrics/,
+  /^\/openapi/,
+];
+
+export default defineConfig({
+  root,
+  plugins: [
+    solid(),
+    VitePWA({
+      // A wall display must never reload itself: a new version waits until a person says so.
+      registerType: "prompt",
+      injectRegister: false,
+      manifest: {
+        id: "/",
+        name: "Sluice",
+        short_name: "Sluice",
+        description: "A fleet of devices, live.",
+        display: "standalone",
+        start_url: "/",
+        scope: "/",
+        background_color: "#0d1218",
+        theme_color: "#0d1218",
+        icons: [
+          { src: "/icon-192.png", sizes: "192x192", type: "image/png" },
+          { src: "/icon-512.png", sizes: "512x512", type: "image/png" },
+          { src: "/icon-maskable-512.png", sizes: "512x512", type: "image/png", purpose: "maskable" },
+        ],
+      },
+      workbox: {
+        globPatterns: ["**/*.{js,css,html,svg,png}"],
+        navigateFallback: "/index.html",
+        navigateFallbackDenylist: serverPaths,
+        // No runtimeCaching on purpose: a cached stream or answer would show old numbers as if they were now.
+        cleanupOutdatedCaches: true,
+      },
+    }),
+  ],
+  build: {
+    outDir: "dist",
+    emptyOutDir: true,
+    target: "es2022",
+    sourcemap: false,
+    // Inlined images would need `img-src data:` in the content security policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // ApexCharts alone is larger than this warning's default, and it is loaded for Explore only.
+    chunkSizeWarningLimit: 700,
+  },
+  server: {
+    proxy: Object.fromEntries(
+      ["/api", "/dashboard-stream", "/ingest", "/healthz", "/readyz", "/metrics", "/openapi"].map((path) => [
+        path,
+        "http://127.0.0.1:8000",
+      ]),
+    ),
+  },
+});
