@@ -73,17 +73,24 @@ export function createLane(deps: LaneDeps, options: LaneOptions): Lane {
   }
 
   function release(thread: Thread): void {
-    running--;
     thread.onReply = null;
+    // Handed over, the thread counts as running without a gap, so that nobody takes the lane for idle.
     const next = queue.shift();
-    if (next !== undefined) next(thread);
-    else free.push(thread);
+    if (next !== undefined) {
+      next(thread);
+      return;
+    }
+    free.push(thread);
+    running--;
     if (running === 0 && queue.length === 0) for (const done of idlers.splice(0)) done();
   }
 
   function acquire(signal: AbortSignal | undefined): Promise<Thread | null> {
     const thread = free.pop();
-    if (thread !== undefined) return Promise.resolve(thread);
+    if (thread !== undefined) {
+      running++;
+      return Promise.resolve(thread);
+    }
     return new Promise((resolve) => {
       const take = (given: Thread) => {
         signal?.removeEventListener("abort", leave);
@@ -124,7 +131,6 @@ export function createLane(deps: LaneDeps, options: LaneOptions): Lane {
       const thread = await acquire(signal);
       if (thread === null)
         return { ok: false, exception: createException(CODES.QUERY_WAS_CANCELLED, "The client went away.") };
-      running++;
       const execution = createExecution(thread, statement, {
         kill: deps.kill,
         stallTimeoutMs: options.stallTimeoutMs,

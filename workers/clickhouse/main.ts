@@ -72,7 +72,9 @@ async function main(): Promise<void> {
       max_threads: Math.max(1, Math.floor(availableParallelism() / 2)),
     },
   });
-  stopOnSignal(opened.engine, server.server, options);
+  stopOnSignal(opened.engine, server.server, options, () => {
+    handle = async () => new Response("The engine is stopping.\n", { status: 503 });
+  });
   say({ kind: "ready", port: server.server.port ?? 0, version: opened.engine.version });
 }
 
@@ -130,12 +132,18 @@ function serve(port: number, handle: HttpHandler): ServeResult {
   }
 }
 
-function stopOnSignal(engine: Engine, server: Server<undefined>, options: EngineProcessOptions): void {
+function stopOnSignal(
+  engine: Engine,
+  server: Server<undefined>,
+  options: EngineProcessOptions,
+  refuseRequests: () => void,
+): void {
   let stopping = false;
   const stop = async () => {
     if (stopping) return;
     stopping = true;
-    // Refuses new connections; what is under way goes on.
+    // What is under way goes on; open connections may still ask, and are answered.
+    refuseRequests();
     void server.stop();
     await engine.stop(options.shutdownTimeoutMs);
     exitNow(0);

@@ -90,9 +90,9 @@ export async function until(
 }
 
 /** Resident memory of a process, in bytes. */
-export function residentBytes(pid: number, field: "VmRSS" | "VmHWM" = "VmRSS"): number {
-  const kilobytes = new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  if (kilobytes === undefined) throw new Error(`no ${field} for process ${pid}`);
+export function residentBytes(pid: number): number {
+  const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  if (kilobytes === undefined) throw new Error(`no resident size for process ${pid}`);
   return Number(kilobytes) * 1024;
 }
 
