@@ -1,0 +1,83 @@
+import { join } from "node:path";
+import { type ClickHouseAddress, projectRoot, queryTotals } from "../clickhouse.ts";
+import {
+  answersOk,
+  bunPath,
+  createTemporaryDirectory,
+  findFreePort,
+  removeTemporaryDirectory,
+  type StartedProcess,
+  startProcess,
+  waitUntil,
+} from "../processes.ts";
+import { createJsonRequest, type RunningTarget, type StoredTotals, type Target } from "../target.ts";
+
+export interface SluiceOptions {
+  /** Settings by INTERFACE's names, over the defaults. */
+  settings?: Record<string, string>;
+}
+
+/** One running service on a data directory that the caller owns. */
+export interface RunningSluice {
+  port: number;
+  process: StartedProcess;
+  clickHouse: ClickHouseAddress;
+  readySeconds: number;
+}
+
+/** The service under test, with its embedded ClickHouse, as anybody would start it. */
+export function createSluice(options: SluiceOptions = {}): Target<RunningTarget & RunningSluice> {
+  return {
+    name: "sluice",
+    missing: () => null,
+    async start() {
+      const directory = createTemporaryDirectory("sluice");
+      const sluice = await startSluice(directory, options);
+      return {
+        ...sluice,
+        processes: [sluice.process],
+        encode: (batch) => createJsonRequest(sluice.port, batch),
+        stored: () => readStored(sluice.clickHouse),
+        queryableOnAnswer: false,
+        async stop() {
+          const inTime = await sluice.process.stop();
+          removeTemporaryDirectory(directory);
+          return inTime;
+        },
+      };
+    },
+  };
+}
+
+/** Starts the service on this directory and waits for `/readyz`. */
+export async function startSluice(directory: string, { settings = {} }: SluiceOptions = {}): Promise<RunningSluice> {
+  const port = findFreePort();
+  const clickHouse = { port: findFreePort(), user: "default", password: crypto.randomUUID() };
+  const startedNs = Bun.nanoseconds();
+  const process = startProcess({
+    name: "sluice",
+    command: [bunPath, "server/main.ts"],
+    directory,
+    workingDirectory: projectRoot,
+    env: {
+      HOST: "127.0.0.1",
+      PORT: String(port),
+      DATA_DIR: join(directory, "data"),
+      EMBEDDED_CLICKHOUSE_PORT: String(clickHouse.port),
+      CLICKHOUSE_USER: clickHouse.user,
+      CLICKHOUSE_PASSWORD: clickHouse.password,
+      LOG_FORMAT: "json",
+      ...settings,
+    },
+  });
+  await waitUntil("/readyz", process, () => answersOk(`http://127.0.0.1:${port}/readyz`), 60_000);
+  return { port, process, clickHouse, readySeconds: (Bun.nanoseconds() - startedNs) / 1e9 };
+}
+
+/** What can be queried of the events themselves and of the rollup: an event must be in both, once. */
+export function readStored(clickHouse: ClickHouseAddress): Promise<StoredTotals[]> {
+  return Promise.all([
+    queryTotals(clickHouse, "telemetry_events", "SELECT count(), sum(value_float) FROM telemetry_events"),
+    queryTotals(clickHouse, "telemetry_1s", "SELECT sum(event_count), sum(value_sum) FROM telemetry_1s"),
+  ]);
+}

@@ -1,0 +1,23 @@
+import type { Case } from "../case.ts";
+import { ackLatency } from "./ack-latency.ts";
+import { catchUp } from "./catch-up.ts";
+import { fanOut } from "./fan-out.ts";
+import { ingest1, ingest100, ingest1000 } from "./ingest.ts";
+import { liveLatency } from "./live-latency.ts";
+import { soak } from "./soak.ts";
+import { start } from "./start.ts";
+import { wide } from "./wide.ts";
+
+/** In the order in which they run: short ones first. A new case (with `REDIS_URL`, say) is a file here and a line below. */
+export const cases: readonly Case[] = [
+  start,
+  ingest1000,
+  ingest100,
+  ingest1,
+  wide,
+  ackLatency,
+  liveLatency,
+  fanOut,
+  catchUp,
+  soak,
+];
