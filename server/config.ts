@@ -1,0 +1,312 @@
+/**
+ * The only reader of the environment. Every setting is one row of `settings`: its default, its parser and the line that
+ * `--help` prints. A wrong value throws `ConfigError`, whose message is the one line that stops the start.
+ */
+
+export class ConfigError extends Error {}
+
+type Parse<T> = (text: string) => T | undefined;
+
+interface Setting<T> {
+  readonly fallback: string;
+  readonly parse: Parse<T>;
+  readonly allowed: string;
+  readonly help: string;
+  readonly secret?: true;
+}
+
+const define = <T>(
+  fallback: string,
+  parse: Parse<T>,
+  allowed: string,
+  help: string,
+  options?: { secret: true },
+): Setting<T> => ({ fallback, parse, allowed, help, ...options });
+
+const unitsMs: Record<string, number> = { "": 1000, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const unitsBytes: Record<string, number> = { "": 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
+
+function scaled(text: string, units: Record<string, number>): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim());
+  const unit = match && units[match[2] as string];
+  return unit ? Number(match[1]) * unit : undefined;
+}
+
+const bounded =
+  (parse: Parse<number>, min: number, max: number): Parse<number> =>
+  (text) => {
+    const value = parse(text);
+    return value !== undefined && value >= min && value <= max ? value : undefined;
+  };
+
+const integer = (min: number, max: number): Parse<number> =>
+  bounded((text) => (/^\d+$/.test(text.trim()) ? Number(text) : undefined), min, max);
+const durationMs = (min: number, max: number): Parse<number> => bounded((text) => scaled(text, unitsMs), min, max);
+const bytes = (min: number, max = 2 ** 50): Parse<number> =>
+  bounded(
+    (text) => {
+      const value = scaled(text, unitsBytes);
+      return value === undefined ? undefined : Math.floor(value);
+    },
+    min,
+    max,
+  );
+const text: Parse<string> = (value) => value;
+const optional =
+  <T>(parse: Parse<T>): Parse<T | null> =>
+  (value) =>
+    value === "" ? null : parse(value);
+const oneOf =
+  <const T extends string>(...choices: T[]): Parse<T> =>
+  (value) =>
+    choices.find((choice) => choice === value);
+const flag: Parse<boolean> = (value) =>
+  value === "1" || value === "true" ? true : value === "0" || value === "false" || value === "" ? false : undefined;
+const httpUrls: Parse<string[]> = (value) => {
+  const urls = value.split(",").map((part) => part.trim());
+  return urls.every((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) ? urls : undefined;
+};
+const redisUrl: Parse<string> = (value) =>
+  URL.canParse(value) && /^rediss?:$/.test(new URL(value).protocol) ? value : undefined;
+const identifier: Parse<string> = (value) => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(value) ? value : undefined);
+
+const seconds = "a number of seconds, or with a unit: 500ms, 2s, 5m, 1h, 30d";
+const byteCount = "a number of bytes, or with a unit: 64KiB, 16MiB, 4GiB";
+
+const settings = {
+  HOST: define("127.0.0.1", text, "an address", "address to listen on; without keys only a loopback address"),
+  PORT: define("8000", integer(0, 65535), "0 to 65535 (0: any free port)", "port to listen on"),
+  DATA_DIR: define("./data", text, "a directory", "journal, dead letters, embedded database"),
+  CLICKHOUSE_URL: define(
+    "",
+    optional(httpUrls),
+    "http(s)://host:port, several separated by commas",
+    "an external ClickHouse; unset: embedded",
+  ),
+  CLICKHOUSE_HOST: define("", text, "a host name", "with CLICKHOUSE_PORT, another way to say CLICKHOUSE_URL"),
+  CLICKHOUSE_PORT: define("8123", integer(1, 65535), "1 to 65535, the HTTP port", "HTTP port of CLICKHOUSE_HOST"),
+  CLICKHOUSE_USER: define("default", text, "a user name", "ClickHouse user"),
+  CLICKHOUSE_PASSWORD: define("", text, "a password", "ClickHouse password", { secret: true }),
+  CLICKHOUSE_DB: define("default", identifier, "letters, digits and _", "ClickHouse database"),
+  CLICKHOUSE_CLUSTER: define("", optional(identifier), "a cluster's name", "use the replicated, distributed schema"),
+  EMBEDDED_CLICKHOUSE_PORT: define(
+    "8123",
+    integer(0, 65535),
+    "0 to 65535",
+    "loopback HTTP port of the embedded engine",
+  ),
+  BATCH_SIZE: define("500000", integer(1, 10_000_000), "1 to 10000000 rows", "rows that seal a batch at once"),
+  FLUSH_INTERVAL: define("1", durationMs(10, 3_600_000), seconds, "a non-empty batch is sealed after this long"),
+  AGGREGATION_INTERVAL: define("2", durationMs(50, 3_600_000), seconds, "time between rollup queries"),
+  STREAM_INTERVAL: define("0.1", durationMs(10, 60_000), seconds, "time between updates on the live stream"),
+  JOURNAL_MAX_BYTES: define("4GiB", bytes(2 ** 20), `${byteCount}; at least 1MiB`, "journal on disk; full: 503"),
+  SEGMENT_MAX_BYTES: define(
+    "128MiB",
+    bytes(2 ** 16, 2 ** 30),
+    `${byteCount}; 64KiB to 1GiB`,
+    "bytes that seal a batch",
+  ),
+  SEGMENT_MAX_AGE: define(
+    "60",
+    durationMs(10, 86_400_000),
+    seconds,
+    "a batch is sealed after this long even while ClickHouse is away",
+  ),
+  RING_BYTES: define(
+    "64MiB",
+    bytes(2 ** 16, 2 ** 30),
+    `${byteCount}; a power of two from 64KiB to 1GiB`,
+    "shared memory between the HTTP thread and the writer; full: 503",
+  ),
+  DEAD_LETTER_MAX_BYTES: define("1GiB", bytes(2 ** 10), byteCount, "dead letters on disk; full: inserting waits"),
+  MAX_BODY_BYTES: define(
+    "16MiB",
+    bytes(1024, 2 ** 29),
+    `${byteCount}; 1KiB to 512MiB`,
+    "request body, decompressed; over: 413",
+  ),
+  MAX_EVENTS_PER_REQUEST: define("10000", integer(1, 1_000_000), "1 to 1000000", "events in one request; over: 413"),
+  MAX_CLOCK_SKEW_FUTURE: define(
+    "5m",
+    durationMs(0, 300_000),
+    `${seconds}; at most 5m`,
+    "how far ahead a device's clock may be",
+  ),
+  MAX_EVENT_AGE: define(
+    "30d",
+    durationMs(1000, 366 * 86_400_000),
+    `${seconds}; at most 366d`,
+    "how old an event may be",
+  ),
+  RETENTION_DAYS: define(
+    "90",
+    integer(1, 36_500),
+    "1 to 36500",
+    "TTL of raw events (1 s rollups 7 days, 1 min a year, 1 h kept)",
+  ),
+  BODY_TIMEOUT: define("30", durationMs(100, 600_000), seconds, "a request body has to arrive within this; over: 408"),
+  INSERT_TIMEOUT: define(
+    "60",
+    durationMs(100, 3_600_000),
+    seconds,
+    "an insert that is not answered by then is tried again",
+  ),
+  SHUTDOWN_TIMEOUT: define(
+    "30",
+    durationMs(0, 3_600_000),
+    seconds,
+    "bound on flushing at shutdown; the rest stays in the journal",
+  ),
+  INGEST_KEYS: define(
+    "",
+    text,
+    "name:secret[:device-prefix], comma-separated, or @FILE",
+    "keys that may write; unset: open, loopback only",
+    { secret: true },
+  ),
+  VIEWER_KEYS: define(
+    "",
+    text,
+    "name:secret, comma-separated, or @FILE",
+    "keys that may read; unset: open, loopback only",
+    { secret: true },
+  ),
+  ALLOW_ANONYMOUS: define("0", flag, "1 or 0", "1: listen on a non-loopback HOST without keys"),
+  RATE_LIMIT_EVENTS: define(
+    "",
+    optional(integer(1, 1_000_000_000)),
+    "a positive whole number",
+    "events per second for each key",
+  ),
+  IDEMPOTENCY_MAX_KEYS: define(
+    "1000000",
+    integer(1, 50_000_000),
+    "1 to 50000000",
+    "idempotency keys remembered for an hour; full: 503",
+  ),
+  MAX_STREAMS: define("20000", integer(1, 1_000_000), "1 to 1000000", "open live streams; over: 503"),
+  MAX_STREAMS_PER_VIEWER: define(
+    "20000",
+    integer(1, 1_000_000),
+    "1 to 1000000",
+    "open live streams of one viewer; over: 503",
+  ),
+  MAX_EVENT_TYPES: define(
+    "1000",
+    integer(1, 10_000),
+    "1 to 10000",
+    "event types in the live view; further ones count as (other)",
+  ),
+  CORS_ORIGINS: define("", text, "origins, comma-separated", "web origins that may read the API; unset: none"),
+  REDIS_URL: define(
+    "",
+    optional(redisUrl),
+    "redis://host:port or rediss://…",
+    "shared journal and live view between instances",
+  ),
+  ROLE: define(
+    "all",
+    oneOf("all", "ingest", "writer"),
+    "all, ingest or writer",
+    "ingest: no ClickHouse writer; writer: no ingestion; both need REDIS_URL",
+  ),
+  TLS_CERT: define("", text, "a PEM file", "certificate chain; with TLS_KEY: HTTPS and HTTP/2"),
+  TLS_KEY: define("", text, "a PEM file", "private key of TLS_CERT"),
+  LOG_LEVEL: define(
+    "info",
+    oneOf("debug", "info", "warn", "error"),
+    "debug, info, warn or error",
+    "least severe level logged",
+  ),
+  LOG_FORMAT: define("", oneOf("", "pretty", "json"), "pretty or json", "default: pretty on a terminal, else json"),
+} as const;
+
+type Settings = typeof settings;
+type Value<S> = S extends Setting<infer T> ? T : never;
+export type Config = { readonly [K in keyof Settings]: Value<Settings[K]> };
+
+const loopbackHosts = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/;
+
+/** Parses every setting from `environment`; throws `ConfigError` with one line that names variable, value and what is allowed. */
+export function parseConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const config: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(settings)) {
+    const given = environment[name];
+    const value = setting.parse(given === undefined || given === "" ? setting.fallback : given);
+    if (value === undefined) {
+      throw new ConfigError(`${name}=${given}: allowed is ${setting.allowed}`);
+    }
+    config[name] = value;
+  }
+  const parsed = config as Config;
+  return { ...parsed, CLICKHOUSE_URL: clickHouseUrl(parsed), ...crossChecked(parsed, environment) };
+}
+
+function clickHouseUrl(config: Config): string[] | null {
+  if (config.CLICKHOUSE_URL || config.CLICKHOUSE_HOST === "") return config.CLICKHOUSE_URL;
+  const url = `http://${config.CLICKHOUSE_HOST}:${config.CLICKHOUSE_PORT}`;
+  if (!URL.canParse(url)) throw new ConfigError(`CLICKHOUSE_HOST=${config.CLICKHOUSE_HOST}: allowed is a host name`);
+  return [url];
+}
+
+/** What no single setting can tell. */
+function crossChecked(config: Config, environment: Readonly<Record<string, string | undefined>>): Partial<Config> {
+  const open = config.INGEST_KEYS === "" || config.VIEWER_KEYS === "";
+  if (open && !config.ALLOW_ANONYMOUS && !loopbackHosts.test(config.HOST)) {
+    throw new ConfigError(
+      `HOST=${config.HOST}: without INGEST_KEYS and VIEWER_KEYS allowed is a loopback address, or any with ALLOW_ANONYMOUS=1`,
+    );
+  }
+  if (config.ROLE !== "all" && config.REDIS_URL === null) {
+    throw new ConfigError(`ROLE=${config.ROLE}: allowed is all, as REDIS_URL is not set`);
+  }
+  if ((config.TLS_CERT === "") !== (config.TLS_KEY === "")) {
+    throw new ConfigError(`TLS_CERT=${config.TLS_CERT}: allowed is TLS_CERT and TLS_KEY both set, or neither`);
+  }
+  const ringBytes = config.RING_BYTES;
+  if (!Number.isInteger(Math.log2(ringBytes))) {
+    throw new ConfigError(`RING_BYTES=${environment.RING_BYTES}: allowed is a power of two from 64KiB to 1GiB`);
+  }
+  // A request is one frame, and the ring must take the largest: a row is at most as long as its JSON plus a fixed part.
+  const needed = maxFrameBytes(config) * 2;
+  if (needed > ringBytes) {
+    if (environment.RING_BYTES) {
+      throw new ConfigError(
+        `RING_BYTES=${environment.RING_BYTES}: allowed is at least ${2 ** Math.ceil(Math.log2(needed))} with these MAX_BODY_BYTES and MAX_EVENTS_PER_REQUEST`,
+      );
+    }
+    return { RING_BYTES: 2 ** Math.ceil(Math.log2(needed)) };
+  }
+  return {};
+}
+
+/** Upper bound, in bytes, of one request's rows: text is never longer in a row than in JSON, and 48 bytes a row are fixed. */
+export function maxFrameBytes(config: Pick<Config, "MAX_BODY_BYTES" | "MAX_EVENTS_PER_REQUEST">): number {
+  return config.MAX_BODY_BYTES + 48 * config.MAX_EVENTS_PER_REQUEST + 4096;
+}
+
+/** Every setting with its value in force, secrets masked. */
+export function describeConfig(config: Config): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(config).map(([name, value]) => {
+      const setting: Setting<unknown> = settings[name as keyof Settings];
+      return [name, setting.secret && value !== "" ? "********" : value];
+    }),
+  );
+}
+
+export function helpText(): string {
+  const rows = Object.entries(settings).map(
+    ([name, setting]) => `  ${name.padEnd(26)}${setting.help} (default: ${setting.fallback || "unset"})`,
+  );
+  return [
+    "Sluice: devices POST JSON, ClickHouse has it, every dashboard shows it live.",
+    "",
+    "  bun server/main.ts          start the service",
+    "  bun server/main.ts --help   this text",
+    "",
+    "Settings (environment):",
+    ...rows,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,85 @@
+import type { Readable } from "node:stream";
+
+/**
+ * The hand-off between acceptance and ClickHouse: what `append` returned as durable is handed out by `nextBatch` until
+ * it is committed, across crashes, always in the same batches under the same tokens. Two implementations: segment files
+ * (`disk/`), Redis Streams (`redis/`).
+ */
+export interface Journal {
+  /** Makes the group durable as a whole, or refuses it as a whole. Epochs of a group never exceed what `seal` waits for. */
+  append(group: FrameGroup): AppendResult | Promise<AppendResult>;
+
+  /** What the open batch holds; rows 0 when there is none. */
+  readonly open: OpenBatch;
+
+  /** Ends the open batch: it gets a token, will be handed out, and never changes again. No-op when it is empty. */
+  seal(): void;
+
+  /** Sealed batches not yet committed, oldest first. The same objects until they are committed. */
+  readonly sealed: readonly Batch[];
+
+  /** The batch is in ClickHouse (or its rows dead-lettered): forget it durably. Keys it carried stay remembered. */
+  commit(batch: Batch): void | Promise<void>;
+
+  /** Bytes on disk (or in Redis) that count against JOURNAL_MAX_BYTES. */
+  readonly bytes: number;
+
+  close(): void | Promise<void>;
+}
+
+/** What one drain of the ring gathered. */
+export interface FrameGroup {
+  /** Rows in RowBinary, one request's after the other's. */
+  readonly rows: Uint8Array;
+  readonly rowCount: number;
+  /** Idempotency records, newline-separated JSON (see `keys.ts`); empty for most groups. */
+  readonly meta: Uint8Array;
+  /** The newest epoch among the frames. */
+  readonly epoch: number;
+  /** Epoch milliseconds, for the age of batches. */
+  readonly atMs: number;
+}
+
+export type AppendResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: "journal_full" | "journal_failed"; readonly message: string };
+
+export interface OpenBatch {
+  readonly rowCount: number;
+  readonly bytes: number;
+  /** When its first row was appended, epoch milliseconds. */
+  readonly sinceMs: number;
+  readonly epoch: number;
+}
+
+export interface Batch {
+  /** The deduplication token: journal id and batch number; the same after any crash. */
+  readonly token: string;
+  readonly rowCount: number;
+  /** Bytes of rows, without framing. */
+  readonly bytes: number;
+  readonly sinceMs: number;
+  /** Newest epoch it holds; 0 for a batch that an earlier run left. */
+  readonly epoch: number;
+  /** The rows, RowBinary, byte-identical each time. With a range: only rows `from` up to, not including, `to`. */
+  body(range?: RowRange): Readable;
+  /** Ranges found to hold a row that ClickHouse refuses, recorded durably, so that a retry takes the same path. */
+  readonly splits: ReadonlySet<string>;
+  recordSplit(range: RowRange): void;
+}
+
+export interface RowRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+export const rangeName = (range: RowRange): string => `${range.from}-${range.to}`;
+
+/** An idempotency key and the answer that it got. */
+export interface KeyRecord {
+  /** Ingest key name, a NUL, and the Idempotency-Key. */
+  readonly key: string;
+  readonly atMs: number;
+  /** The answer's body, JSON text. */
+  readonly answer: string;
+}
