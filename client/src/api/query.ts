@@ -15,7 +15,7 @@ export interface Query<T> {
 
 interface QueryOptions {
   /** Asks again this long after each answer while the page is visible. */
-  everyMs?: number;
+  everyMs?: number | (() => number);
   /** Drop the old data when the source changes; by default it stays until the new is there. */
   clear?: boolean;
 }
@@ -52,7 +52,9 @@ export function createQuery<S, T>(
       setFailure(undefined);
       setAtMs(Date.now());
     } else if (answer.reason !== "aborted") setFailure(answer);
-    if (options.everyMs !== undefined && !document.hidden) timer = setTimeout(() => void run(), options.everyMs);
+    if (options.everyMs !== undefined && !document.hidden) {
+      timer = setTimeout(() => void run(), typeof options.everyMs === "number" ? options.everyMs : options.everyMs());
+    }
   };
 
   createEffect(

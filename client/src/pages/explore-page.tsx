@@ -1,4 +1,532 @@
-import type { JSX } from "solid-js";
+import { createMemo, createSignal, For, type JSX, lazy, Show, Suspense } from "solid-js";
+import type { History, HistoryPoint } from "../../../server/contract/read.ts";
+import type { ApiResult } from "../api/api.ts";
+import { createQuery } from "../api/query.ts";
+import type { ExploreSeries } from "../charts/explore-chart.ts";
+import { seriesMax } from "../charts/palette.ts";
+import { CurlHint } from "../components/curl-hint.tsx";
+import { Icon } from "../components/icons.tsx";
+import { Blank, Notice } from "../components/notice.tsx";
+import { Segmented } from "../components/segmented.tsx";
+import { Swatch } from "../components/swatch.tsx";
+import { useApp } from "../context.tsx";
+import { formatCount, formatDuration, formatRate, formatTime, formatValue } from "../format.ts";
+import { historyCsv } from "./explore-csv.ts";
+import {
+  decodeTypes,
+  defaultPreset,
+  encodeTypes,
+  fromInputTime,
+  type Metric,
+  metrics,
+  type Preset,
+  parseRange,
+  presets,
+  rangeParams,
+  shiftRange,
+  surroundings,
+  type TimeRange,
+  toInputTime,
+  zoomOut,
+} from "./explore-view.ts";
+
+const ExploreCharts = lazy(() => import("../charts/explore-charts.tsx"));
+
+/** A preset's range moves with the clock: fast enough to see, not faster than a step. */
+function refreshMs(spanMs: number): number {
+  return Math.min(60_000, Math.max(5_000, spanMs / 200));
+}
+
+function metricValue(point: HistoryPoint, metric: Metric, stepSeconds: number): number | null {
+  return metric === "rate" ? point.count / stepSeconds : point[metric];
+}
+
+/** Missing steps become nulls, so that a gap is a gap and not a straight line across it. */
+function plotPoints(
+  points: readonly HistoryPoint[],
+  metric: Metric,
+  stepSeconds: number,
+  shiftMs: number,
+): ExploreSeries["points"] {
+  const out: ExploreSeries["points"] = [];
+  let previous = Number.NaN;
+  for (const point of points) {
+    const x = Date.parse(point.time) + shiftMs;
+    if (x - previous > stepSeconds * 2_500) out.push({ x: previous + stepSeconds * 1000, y: null });
+    out.push({ x, y: metricValue(point, metric, stepSeconds) });
+    previous = x;
+  }
+  return out;
+}
+
 export default function ExplorePage(): JSX.Element {
-  return <div class="page">ExplorePage</div>;
+  const { api, router, live, preferences, shortcuts } = useApp();
+  const utc = (): boolean => preferences.zone() === "utc";
+  const serverNow = (): number => Date.now() + live.clockOffsetMs();
+
+  const fixed = createMemo(() => parseRange(router.param("from"), router.param("to")));
+  const preset = (): Preset | "" =>
+    fixed() ? "" : (presets.find((each) => each.value === router.param("range"))?.value ?? defaultPreset);
+  const range = (): TimeRange => {
+    const known = fixed();
+    if (known) return known;
+    const seconds = presets.find((each) => each.value === preset())?.seconds ?? 3_600;
+    const toMs = serverNow();
+    return { fromMs: toMs - seconds * 1000, toMs };
+  };
+  const metric = (): Metric => metrics.find((each) => each.value === router.param("metric"))?.value ?? "rate";
+  const types = createMemo(() => decodeTypes(router.param("types")));
+  const device = (): string => router.param("device");
+  const compare = (): boolean => router.param("compare") !== "";
+
+  const setPreset = (value: Preset): void =>
+    router.setParams(
+      { range: value === defaultPreset ? undefined : value, from: undefined, to: undefined },
+      { push: true },
+    );
+  const setRange = (next: TimeRange): void => router.setParams(rangeParams(next), { push: true });
+  const move = (by: number): void => {
+    const current = preset();
+    if (current === "")
+      setRange(by < 0 ? shiftRange(range(), -0.5, serverNow()) : shiftRange(range(), 0.5, serverNow()));
+    else {
+      const next = presets[presets.findIndex((each) => each.value === current) + by];
+      if (next) setPreset(next.value);
+    }
+  };
+  shortcuts.add("[", () => move(-1));
+  shortcuts.add("]", () => move(1));
+
+  const ask = (wanted: TimeRange, signal: AbortSignal): Promise<ApiResult<History>> =>
+    api.get(
+      "/api/history",
+      {
+        event_type: types(),
+        device_id: device(),
+        from: new Date(wanted.fromMs).toISOString(),
+        to: new Date(wanted.toMs).toISOString(),
+      },
+      signal,
+    );
+  const viewKey = createMemo(() => JSON.stringify([fixed(), preset(), types(), device(), compare()]));
+  const everyMs = (): number => refreshMs(range().toMs - range().fromMs);
+  const main = createQuery(
+    viewKey,
+    async (_, signal) => {
+      const now = range();
+      const span = now.toMs - now.fromMs;
+      const [answer, before] = await Promise.all([
+        ask(now, signal),
+        compare() ? ask({ fromMs: now.fromMs - span, toMs: now.fromMs }, signal) : undefined,
+      ]);
+      if (!answer.ok) return answer;
+      if (before && !before.ok) return before;
+      return { ok: true, data: { now: answer.data, before: before?.data, spanMs: span } };
+    },
+    { everyMs },
+  );
+  const around = createQuery(
+    viewKey,
+    async (_, signal) => {
+      const bounds = surroundings(range(), serverNow());
+      const answer = await ask(bounds, signal);
+      return answer.ok ? { ok: true, data: { bounds, history: answer.data } } : answer;
+    },
+    { everyMs: () => everyMs() * 4 },
+  );
+  const typeList = createQuery(
+    createMemo(() => preset() || viewKey()),
+    (_, signal) => {
+      const { fromMs, toMs } = range();
+      return api.get(
+        "/api/event-types",
+        { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() },
+        signal,
+      );
+    },
+  );
+
+  const slotOf = createMemo(() => {
+    const names = (main.data()?.now.series ?? []).slice(0, seriesMax).map((each) => each.event_type);
+    return new Map(names.map((name, index) => [name, index]));
+  });
+  const series = createMemo((): ExploreSeries[] => {
+    const data = main.data();
+    if (!data) return [];
+    const lines = (history: History, shiftMs: number, previous: boolean): ExploreSeries[] =>
+      history.series
+        .filter((each) => slotOf().has(each.event_type))
+        .map((each) => ({
+          name: previous ? `${each.event_type}, before` : each.event_type,
+          slot: slotOf().get(each.event_type)!,
+          previous,
+          points: plotPoints(each.points, metric(), history.step_seconds, shiftMs),
+        }));
+    return [...lines(data.now, 0, false), ...(data.before ? lines(data.before, data.spanMs, true) : [])];
+  });
+  const brush = createMemo(() => {
+    const data = around.data();
+    if (!data) return undefined;
+    const counts = new Map<number, number>();
+    for (const { points } of data.history.series) {
+      for (const point of points) {
+        const x = Date.parse(point.time);
+        counts.set(x, (counts.get(x) ?? 0) + point.count / data.history.step_seconds);
+      }
+    }
+    const points = [...counts].sort((a, b) => a[0] - b[0]).map(([x, y]) => ({ x, y }));
+    return { points, ...data.bounds };
+  });
+  const empty = (): boolean =>
+    main.data() !== undefined && main.data()!.now.series.every((each) => each.points.length === 0);
+
+  const [png, setPng] = createSignal<() => Promise<string>>();
+  const save = (href: string, name: string): void => {
+    const link = document.createElement("a");
+    link.href = href;
+    link.download = name;
+    link.click();
+  };
+  const fileName = (kind: string): string =>
+    `sluice-${metric()}-${new Date(range().fromMs).toISOString().slice(0, 16).replaceAll(":", "")}.${kind}`;
+  const saveCsv = (): void => {
+    const data = main.data();
+    if (!data) return;
+    const url = URL.createObjectURL(new Blob([historyCsv(data.now)], { type: "text/csv" }));
+    save(url, fileName("csv"));
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  };
+  const savePng = async (): Promise<void> => {
+    const make = png();
+    if (make) save(await make(), fileName("png"));
+  };
+
+  const toggleType = (type: string, on: boolean): void => {
+    const next = on ? [...types(), type] : types().filter((each) => each !== type);
+    router.setParams({ types: encodeTypes(next) }, { push: true });
+  };
+  const [typeFilter, setTypeFilter] = createSignal("");
+  const typeNames = createMemo(() => {
+    const known = typeList.data()?.event_types ?? [];
+    const missing = types().filter((type) => !known.some((each) => each.event_type === type));
+    return [...missing.map((event_type) => ({ event_type, event_count: 0 })), ...known];
+  });
+  const shownTypes = createMemo(() => {
+    const words = typeFilter().toLowerCase();
+    return typeNames()
+      .filter((each) => each.event_type.toLowerCase().includes(words))
+      .slice(0, 100);
+  });
+  let search!: HTMLInputElement;
+  shortcuts.add("/", () => search.focus());
+
+  const applyInputs = (event: SubmitEvent & { currentTarget: HTMLFormElement }): void => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const fromMs = fromInputTime(String(form.get("from")), utc());
+    const toMs = fromInputTime(String(form.get("to")), utc());
+    if (toMs > fromMs) setRange({ fromMs, toMs });
+    else setRange({ fromMs: toMs, toMs: fromMs });
+  };
+  const formatMetric = (value: number | null): string => (metric() === "rate" ? formatRate(value) : formatValue(value));
+  const shown = createMemo(() => {
+    const data = main.data();
+    return data ? { fromMs: Date.parse(data.now.from), toMs: Date.parse(data.now.to) } : undefined;
+  });
+
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1>Explore</h1>
+        <Segmented label="Time range" name="preset" value={preset() as Preset} options={presets} onChange={setPreset} />
+        <div class="button-group">
+          <button
+            type="button"
+            class="button square"
+            aria-label="Earlier"
+            onClick={() => setRange(shiftRange(range(), -0.5, serverNow()))}
+          >
+            <Icon name="back" />
+          </button>
+          <button type="button" class="button" onClick={() => setRange(zoomOut(range(), serverNow()))}>
+            Zoom out
+          </button>
+          <button
+            type="button"
+            class="button square"
+            aria-label="Later"
+            onClick={() => setRange(shiftRange(range(), 0.5, serverNow()))}
+          >
+            <Icon name="forward" />
+          </button>
+        </div>
+        <form class="range-form" onSubmit={applyInputs}>
+          <label>
+            <span class="visually-hidden">From</span>
+            <input
+              type="datetime-local"
+              name="from"
+              step="1"
+              required
+              value={toInputTime(shown()?.fromMs ?? range().fromMs, utc())}
+            />
+          </label>
+          <span aria-hidden="true">–</span>
+          <label>
+            <span class="visually-hidden">To</span>
+            <input
+              type="datetime-local"
+              name="to"
+              step="1"
+              required
+              value={toInputTime(shown()?.toMs ?? range().toMs, utc())}
+            />
+          </label>
+          <button type="submit" class="button">
+            Show
+          </button>
+        </form>
+      </div>
+      <Show when={main.failure()}>
+        {(failure) => (
+          <Notice
+            tone="warn"
+            title="The history cannot be read."
+            action={
+              <button type="button" class="button" onClick={() => main.refresh()}>
+                Try again
+              </button>
+            }
+          >
+            {failure().message} <Show when={main.data()}>The chart shows the last answer.</Show>
+          </Notice>
+        )}
+      </Show>
+      <div class="explore-grid">
+        <section class="panel explore-side" aria-labelledby="choose-title">
+          <div class="panel-head">
+            <h2 id="choose-title">What to draw</h2>
+          </div>
+          <div class="panel-body choose">
+            <label class="stack">
+              <span>Figure</span>
+              <select
+                value={metric()}
+                onChange={(event) =>
+                  router.setParams(
+                    { metric: event.currentTarget.value === "rate" ? undefined : event.currentTarget.value },
+                    { push: true },
+                  )
+                }
+              >
+                <For each={metrics}>{(each) => <option value={each.value}>{each.label}</option>}</For>
+              </select>
+            </label>
+            <label class="stack">
+              <span>Device</span>
+              <input
+                type="search"
+                placeholder="All devices"
+                value={device()}
+                onChange={(event) => router.setParams({ device: event.currentTarget.value.trim() }, { push: true })}
+              />
+            </label>
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={compare()}
+                onChange={(event) =>
+                  router.setParams({ compare: event.currentTarget.checked ? "1" : undefined }, { push: true })
+                }
+              />
+              Compare with the period before
+            </label>
+            <fieldset class="type-choice">
+              <legend>Event types</legend>
+              <label class="search slash">
+                <span class="visually-hidden">Search event types</span>
+                <input
+                  ref={search}
+                  type="search"
+                  placeholder="Search types"
+                  value={typeFilter()}
+                  onInput={(event) => setTypeFilter(event.currentTarget.value)}
+                />
+              </label>
+              <p class="panel-note">
+                {types().length === 0 ? "The largest, until you choose" : `${formatCount(types().length)} chosen`}
+              </p>
+              <ul>
+                <For each={shownTypes()}>
+                  {(each) => (
+                    <li>
+                      <label class="check">
+                        <input
+                          type="checkbox"
+                          checked={types().includes(each.event_type)}
+                          onChange={(event) => toggleType(each.event_type, event.currentTarget.checked)}
+                        />
+                        <span class="clip">{each.event_type}</span>
+                        <span class="panel-note push">{formatCount(each.event_count)}</span>
+                      </label>
+                    </li>
+                  )}
+                </For>
+              </ul>
+            </fieldset>
+          </div>
+        </section>
+        <section class="panel explore-panel" aria-labelledby="chart-title">
+          <div class="panel-head">
+            <h2 id="chart-title">{metrics.find((each) => each.value === metric())?.label}</h2>
+            <span class="panel-note">
+              <Show when={main.data()}>
+                {(data) => (
+                  <>
+                    steps of {formatDuration(data().now.step_seconds)}, from {data().now.source}
+                    <Show when={device()}>, of {device()}</Show>
+                    <Show when={data().now.series.length > seriesMax}>
+                      , the first {seriesMax} of {data().now.series.length} types
+                    </Show>
+                  </>
+                )}
+              </Show>
+            </span>
+            <div class="button-group push">
+              <button type="button" class="button" disabled={!main.data()} onClick={saveCsv}>
+                <Icon name="download" />
+                CSV
+              </button>
+              <button type="button" class="button" disabled={!png() || empty()} onClick={() => void savePng()}>
+                <Icon name="download" />
+                PNG
+              </button>
+            </div>
+          </div>
+          <Show
+            when={!empty()}
+            fallback={
+              <Blank title="No events in this range">
+                <p>Choose another range or fewer conditions. If nothing has ever been sent, this is how to begin:</p>
+                <CurlHint />
+              </Blank>
+            }
+          >
+            <Suspense fallback={<div class="explore-wait chart-wait">Opening the charts</div>}>
+              <ExploreCharts
+                series={series()}
+                fromMs={shown()?.fromMs ?? range().fromMs}
+                toMs={shown()?.toMs ?? range().toMs}
+                brush={brush()}
+                label={`${metrics.find((each) => each.value === metric())?.label} by event type over time; the table below has the figures`}
+                onZoom={(fromMs, toMs) => setRange({ fromMs, toMs: Math.min(toMs, serverNow()) })}
+                onReady={(make) => setPng(() => make)}
+              />
+            </Suspense>
+            <section class="table-scroll" tabindex="0" aria-label="Summary, scrolls sideways">
+              <table>
+                <caption class="visually-hidden">Each line of the chart in figures</caption>
+                <thead>
+                  <tr>
+                    <th scope="col">Type</th>
+                    <th scope="col" class="num">
+                      Events
+                    </th>
+                    <th scope="col" class="num">
+                      Lowest
+                    </th>
+                    <th scope="col" class="num">
+                      Mean
+                    </th>
+                    <th scope="col" class="num">
+                      Highest
+                    </th>
+                    <th scope="col" class="num">
+                      Last
+                    </th>
+                    <Show when={compare()}>
+                      <th scope="col" class="num">
+                        Mean before
+                      </th>
+                    </Show>
+                  </tr>
+                </thead>
+                <tbody>
+                  <For each={(main.data()?.now.series ?? []).filter((each) => slotOf().has(each.event_type))}>
+                    {(each) => {
+                      const stats = createMemo(() =>
+                        summary(each.points, metric(), main.data()?.now.step_seconds ?? 1),
+                      );
+                      const before = createMemo(() => {
+                        const data = main.data()?.before;
+                        const points = data?.series.find((one) => one.event_type === each.event_type)?.points;
+                        return points ? summary(points, metric(), data.step_seconds).mean : null;
+                      });
+                      return (
+                        <tr>
+                          <th scope="row">
+                            <span class="type-name">
+                              <Swatch slot={slotOf().get(each.event_type) ?? -1} solid />
+                              <span>{each.event_type}</span>
+                            </span>
+                          </th>
+                          <td class="num">{formatCount(stats().count)}</td>
+                          <td class="num">{formatMetric(stats().low)}</td>
+                          <td class="num">{formatMetric(stats().mean)}</td>
+                          <td class="num">{formatMetric(stats().high)}</td>
+                          <td class="num">{formatMetric(stats().last)}</td>
+                          <Show when={compare()}>
+                            <td class="num">{formatMetric(before())}</td>
+                          </Show>
+                        </tr>
+                      );
+                    }}
+                  </For>
+                </tbody>
+              </table>
+            </section>
+            <p class="panel-foot">
+              <Show when={shown()}>
+                {(each) => (
+                  <>
+                    {formatTime(each().fromMs, preferences.zone(), "full")} to{" "}
+                    {formatTime(each().toMs, preferences.zone(), "full")}
+                    {utc() ? " UTC" : ""}. Drag over the chart to zoom; the back button undoes it.
+                  </>
+                )}
+              </Show>
+            </p>
+          </Show>
+        </section>
+      </div>
+    </div>
+  );
+}
+
+interface Summary {
+  count: number;
+  low: number | null;
+  mean: number | null;
+  high: number | null;
+  last: number | null;
+}
+
+/** The mean of values is weighted by their counts: a step with one event weighs less than one with a thousand. */
+function summary(points: readonly HistoryPoint[], metric: Metric, stepSeconds: number): Summary {
+  const out: Summary = { count: 0, low: null, mean: null, high: null, last: null };
+  let sum = 0;
+  let weight = 0;
+  for (const point of points) {
+    out.count += point.count;
+    const value = metricValue(point, metric, stepSeconds);
+    if (value === null) continue;
+    out.low = out.low === null ? value : Math.min(out.low, value);
+    out.high = out.high === null ? value : Math.max(out.high, value);
+    out.last = value;
+    const weighs = metric === "rate" ? 1 : point.count;
+    sum += value * weighs;
+    weight += weighs;
+  }
+  out.mean = weight === 0 ? null : sum / weight;
+  return out;
 }

@@ -161,7 +161,13 @@ export function TypeTable(props: {
                     <td class="col-spark">
                       <Sparkline type={row.type} visible={visible} />
                     </td>
-                    <For each={columns}>{(column) => <td class="num">{column.format(row.cell(column.name))}</td>}</For>
+                    <For each={columns}>
+                      {(column) => (
+                        <td class="num" classList={{ [`col-${column.name}`]: true }}>
+                          {column.format(row.cell(column.name))}
+                        </td>
+                      )}
+                    </For>
                   </tr>
                 );
               }}

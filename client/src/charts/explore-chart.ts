@@ -1,0 +1,224 @@
+import ApexCharts from "apexcharts";
+import "apexcharts/dist/apexcharts.css";
+import { formatCompact, formatTime, formatValue, type TimeZone } from "../format.ts";
+import { seriesColor } from "./palette.ts";
+
+export interface ExploreSeries {
+  name: string;
+  slot: number;
+  /** Drawn dashed and pale, under the others. */
+  previous: boolean;
+  points: { x: number; y: number | null }[];
+}
+
+export interface ExploreChartSpec {
+  dark: boolean;
+  zone: TimeZone;
+  ink: { text: string; grid: string; accent: string; surface: string };
+  onZoom(fromMs: number, toMs: number): void;
+}
+
+export interface ExploreChart {
+  draw(series: ExploreSeries[], fromMs: number, toMs: number): void;
+  /** A PNG of the chart, as a data URL. */
+  png(): Promise<string>;
+  stop(): void;
+}
+
+/**
+ * ApexCharts puts its style sheet into the page as an inline element unless one with this id is there; the content
+ * security policy forbids inline styles, and ours comes as a file with this chunk.
+ */
+function claimStyles(): void {
+  const id = "apexcharts-css";
+  if (document.getElementById(id)) return;
+  const mark = document.createElement("meta");
+  mark.id = id;
+  document.head.append(mark);
+}
+
+function timeLabel(zone: TimeZone, spanMs: number): (value: string) => string {
+  const style = spanMs > 2 * 86_400_000 ? "day" : spanMs > 1_800_000 ? "minute" : "clock";
+  return (value) => formatTime(Number(value), zone, style);
+}
+
+export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): ExploreChart {
+  claimStyles();
+  let spanMs = 3_600_000;
+  const zoom = (
+    _: unknown,
+    { xaxis }: { xaxis: { min: number; max: number } },
+  ): { xaxis: { min: number; max: number } } => {
+    const { min, max } = xaxis;
+    // The URL changes and new data comes for the range; Apex's own zoom would only stretch the old.
+    if (Number.isFinite(min) && Number.isFinite(max)) queueMicrotask(() => spec.onZoom(min, max));
+    return { xaxis };
+  };
+  const chart = new ApexCharts(host, {
+    chart: {
+      type: "line",
+      height: "100%",
+      animations: { enabled: false },
+      toolbar: { show: false },
+      background: "transparent",
+      fontFamily: "inherit",
+      zoom: { enabled: true, type: "x", allowMouseWheelZoom: false },
+      events: { beforeZoom: zoom },
+    },
+    theme: { mode: spec.dark ? "dark" : "light" },
+    series: [],
+    noData: { text: "" },
+    legend: { show: false },
+    grid: { borderColor: spec.ink.grid, padding: { left: 12, right: 12, top: 0, bottom: 0 } },
+    dataLabels: { enabled: false },
+    markers: { size: 0 },
+    xaxis: {
+      type: "datetime",
+      axisBorder: { color: spec.ink.grid },
+      axisTicks: { show: false },
+      tooltip: { enabled: false },
+      labels: {
+        style: { colors: spec.ink.text, fontSize: "11px" },
+        formatter: (value: string) => timeLabel(spec.zone, spanMs)(value),
+      },
+    },
+    yaxis: {
+      labels: {
+        style: { colors: spec.ink.text, fontSize: "11px" },
+        formatter: (value: number) => formatCompact(value),
+        minWidth: 44,
+      },
+    },
+    tooltip: {
+      shared: true,
+      intersect: false,
+      theme: spec.dark ? "dark" : "light",
+      x: { formatter: (value: number) => formatTime(value, spec.zone, "full") },
+      y: { formatter: (value: number) => formatValue(value) },
+    },
+  });
+  let ready = chart.render();
+  let stopped = false;
+
+  return {
+    draw(series, fromMs, toMs) {
+      spanMs = toMs - fromMs;
+      ready = ready.then(async () => {
+        if (stopped) return;
+        await chart.updateOptions(
+          {
+            series: series.map(({ name, points }) => ({ name, data: points })),
+            colors: series.map(({ slot, previous }) => seriesColor(slot, spec.dark) + (previous ? "99" : "")),
+            stroke: {
+              width: series.map(({ previous }) => (previous ? 1.5 : 2)),
+              dashArray: series.map(({ previous }) => (previous ? 5 : 0)),
+              curve: "straight",
+            },
+            xaxis: { min: fromMs, max: toMs },
+          },
+          false,
+          false,
+        );
+      });
+    },
+    async png() {
+      await ready;
+      const result = await chart.dataURI({ scale: 2 });
+      if (!("imgURI" in result)) throw new Error("the chart gave no image");
+      return result.imgURI;
+    },
+    stop() {
+      stopped = true;
+      void ready.then(() => chart.destroy());
+    },
+  };
+}
+
+export interface BrushChart {
+  draw(
+    points: { x: number; y: number | null }[],
+    selection: { fromMs: number; toMs: number },
+    bounds: { fromMs: number; toMs: number },
+  ): void;
+  stop(): void;
+}
+
+/** A small picture of the surroundings with the shown range as a window on it, to be dragged. */
+export function makeBrushChart(host: HTMLElement, spec: ExploreChartSpec): BrushChart {
+  claimStyles();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let selected = { fromMs: 0, toMs: 0 };
+  let spanMs = 3_600_000;
+  const onSelection = (_: unknown, { xaxis }: { xaxis?: { min: number; max: number } }): void => {
+    if (!xaxis) return;
+    const { min, max } = xaxis;
+    // Apex reports every pixel of a drag, and its own drawing of the selection as well.
+    const moved = Math.abs(min - selected.fromMs) + Math.abs(max - selected.toMs);
+    if (!(max > min) || moved < spanMs / 100) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => spec.onZoom(min, max), 350);
+  };
+  const chart = new ApexCharts(host, {
+    chart: {
+      type: "area",
+      height: "100%",
+      animations: { enabled: false },
+      toolbar: { show: false, autoSelected: "selection" },
+      background: "transparent",
+      fontFamily: "inherit",
+      zoom: { enabled: false },
+      selection: {
+        enabled: true,
+        type: "x",
+        fill: { color: spec.ink.accent, opacity: 0.18 },
+        stroke: { color: spec.ink.accent, width: 1, opacity: 0.9, dashArray: 0 },
+      },
+      events: { selection: onSelection, brushScrolled: onSelection },
+    },
+    theme: { mode: spec.dark ? "dark" : "light" },
+    colors: [spec.ink.text],
+    fill: { type: "solid", opacity: 0.15 },
+    stroke: { width: 1, curve: "straight" },
+    series: [],
+    noData: { text: "" },
+    legend: { show: false },
+    grid: { show: false, padding: { left: 12, right: 12, top: -18, bottom: 0 } },
+    dataLabels: { enabled: false },
+    tooltip: { enabled: false },
+    xaxis: {
+      type: "datetime",
+      axisBorder: { color: spec.ink.grid },
+      axisTicks: { show: false },
+      labels: {
+        style: { colors: spec.ink.text, fontSize: "11px" },
+        formatter: (value: string) => timeLabel(spec.zone, spanMs)(value),
+      },
+    },
+    yaxis: { show: true, min: 0, tickAmount: 1, labels: { minWidth: 44, formatter: () => "" } },
+  });
+  let ready = chart.render();
+  let stopped = false;
+  return {
+    draw(points, selection, bounds) {
+      selected = selection;
+      spanMs = bounds.toMs - bounds.fromMs;
+      ready = ready.then(async () => {
+        if (stopped) return;
+        await chart.updateOptions(
+          {
+            series: [{ name: "events", data: points }],
+            xaxis: { min: bounds.fromMs, max: bounds.toMs },
+            chart: { selection: { xaxis: { min: selection.fromMs, max: selection.toMs } } },
+          },
+          false,
+          false,
+        );
+      });
+    },
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+      void ready.then(() => chart.destroy());
+    },
+  };
+}
