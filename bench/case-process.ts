@@ -87,7 +87,10 @@ async function main(): Promise<void> {
   process.on("SIGTERM", stop);
   try {
     const chosen = subject.contestants.filter(({ name }) => contestants.length === 0 || contestants.includes(name));
-    const result = await runCase({ ...subject, contestants: chosen }, Number(repeat), {
+    const goals = subject.goals.filter((goal) =>
+      [goal.of, goal.against ?? goal.of].every((wanted) => chosen.some(({ name }) => name === wanted)),
+    );
+    const result = await runCase({ ...subject, contestants: chosen, goals }, Number(repeat), {
       seconds: Number(seconds),
       scale: scale === "smoke" ? "smoke" : "full",
       progress: createProgress(),

@@ -23,7 +23,7 @@ export const plainFleet: Fleet = {
   deviceTime: false,
 };
 
-/** Events of about 330 bytes: many devices, many types, many metadata keys, and the device's own time. */
+/** Events of about 285 bytes: many devices, many types, many metadata keys, and the device's own time. */
 export const wideFleet: Fleet = {
   devices: 100_000,
   eventTypes: Array.from({ length: 500 }, (_, index) => `sensor.group-${index % 25}.channel-${index}`),

@@ -120,7 +120,8 @@ async function generate(
   function push(socket: Socket<Connection>): void {
     const connection = socket.data;
     const bytes = connection.request!.bytes;
-    const taken = socket.write(bytes, connection.written);
+    // Without the length Bun checks the whole length against what is left, and throws.
+    const taken = socket.write(bytes, connection.written, bytes.length - connection.written);
     if (taken > 0) connection.written += taken;
   }
 
@@ -222,8 +223,9 @@ async function generate(
             mayEnd();
           }
         },
-        error(_socket, error) {
+        error(socket, error) {
           fail(String(error));
+          socket.terminate();
         },
       },
     });

@@ -144,11 +144,16 @@ export async function openStreams(options: StreamsOptions): Promise<Streams> {
 }
 
 /** Puts the `data:` lines of one stream together, through chunked encoding, whose size lines stand between them. */
-function createUpdateReader(onUpdate: (data: string) => void): (chunk: Buffer) => void {
+export function createUpdateReader(onUpdate: (data: string) => void): (chunk: Buffer) => void {
   const beginning = "data: ";
   let text = "";
+  let tail = Buffer.alloc(0);
   return (chunk) => {
-    text += chunk.toString();
+    tail = Buffer.concat([tail, chunk]);
+    // Up to the last whole line: a character cut in two, or a chunk's size, is not read before its end.
+    const whole = tail.lastIndexOf("\n") + 1;
+    text += tail.subarray(0, whole).toString();
+    tail = Buffer.from(tail.subarray(whole));
     for (;;) {
       const start = text.indexOf(beginning);
       const end = start < 0 ? -1 : text.indexOf("\n\n", start);
