@@ -37,14 +37,24 @@ function claimStyles(): void {
   document.head.append(mark);
 }
 
-function timeLabel(zone: TimeZone, spanMs: number): (value: string) => string {
-  const style = spanMs > 2 * 86_400_000 ? "day" : spanMs > 1_800_000 ? "minute" : "clock";
-  return (value) => formatTime(Number(value), zone, style);
+/** Apex finds round times for its axis only with its own formats. */
+function timeLabels(spec: ExploreChartSpec): object {
+  return {
+    style: { colors: spec.ink.text, fontSize: "11px" },
+    datetimeUTC: spec.zone === "utc",
+    datetimeFormatter: {
+      year: "yyyy",
+      month: "MMM yyyy",
+      day: "d MMM",
+      hour: "HH:mm",
+      minute: "HH:mm",
+      second: "HH:mm:ss",
+    },
+  };
 }
 
 export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): ExploreChart {
   claimStyles();
-  let spanMs = 3_600_000;
   const zoom = (
     _: unknown,
     { xaxis }: { xaxis: { min: number; max: number } },
@@ -77,10 +87,7 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
       axisBorder: { color: spec.ink.grid },
       axisTicks: { show: false },
       tooltip: { enabled: false },
-      labels: {
-        style: { colors: spec.ink.text, fontSize: "11px" },
-        formatter: (value: string) => timeLabel(spec.zone, spanMs)(value),
-      },
+      labels: timeLabels(spec),
     },
     yaxis: {
       labels: {
@@ -102,7 +109,6 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
 
   return {
     draw(series, fromMs, toMs) {
-      spanMs = toMs - fromMs;
       ready = ready.then(async () => {
         if (stopped) return;
         await chart.updateOptions(
@@ -189,10 +195,7 @@ export function makeBrushChart(host: HTMLElement, spec: ExploreChartSpec): Brush
       type: "datetime",
       axisBorder: { color: spec.ink.grid },
       axisTicks: { show: false },
-      labels: {
-        style: { colors: spec.ink.text, fontSize: "11px" },
-        formatter: (value: string) => timeLabel(spec.zone, spanMs)(value),
-      },
+      labels: timeLabels(spec),
     },
     yaxis: { show: true, min: 0, tickAmount: 1, labels: { minWidth: 44, formatter: () => "" } },
   });

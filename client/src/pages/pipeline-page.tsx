@@ -139,7 +139,11 @@ export default function PipelinePage(): JSX.Element {
               <div class="figure">
                 <dt>Waiting for ClickHouse</dt>
                 <dd class="figure-value">{formatCount(data().pending)}</dd>
-                <dd class="figure-note">{formatCount(data().journal.segments)} journal segments</dd>
+                <dd class="figure-note">
+                  {data().journal.segments === 1
+                    ? "in one journal segment"
+                    : `in ${formatCount(data().journal.segments)} journal segments`}
+                </dd>
               </div>
               <div class="figure">
                 <dt>Store lag</dt>
@@ -313,10 +317,10 @@ function Bars(props: {
   return (
     <figure class="bars-figure">
       <figcaption>
+        <span class="bars-max">{props.values.length > 0 ? `largest ${props.format(max())}` : ""}</span>
         <b>{props.label}</b> <span class="panel-note">{props.summary}</span>
       </figcaption>
       <div class="bars" role="img" aria-label={`${props.label}: ${props.summary}, largest ${props.format(max())}`}>
-        <span class="bars-max">{props.format(max())}</span>
         <Index each={props.values}>
           {(value, index) => (
             <i
