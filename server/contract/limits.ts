@@ -4,8 +4,6 @@ export const limits = {
   eventTypeCharacters: 128,
   valueStringBytes: 64 * 1024,
   metadataKeys: 64,
-  metadataKeyCharacters: 256,
-  metadataValueBytes: 64 * 1024,
   errorDetails: 100,
   idempotencyKeyCharacters: 128,
   idempotencyKeyAgeMs: 3_600_000,

@@ -110,6 +110,11 @@ export class RingConsumer {
     return Atomics.load(this.#control, word.closedEpoch);
   }
 
+  /** True when every published frame has been read. */
+  get empty(): boolean {
+    return Atomics.load(this.#control, word.head) === this.#read;
+  }
+
   publishJournalBytes(bytes: number): void {
     Atomics.store(this.#control, word.journalPages, Math.ceil(bytes / journalPageBytes));
   }

@@ -1,0 +1,82 @@
+export type Durability =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: "journal_full" | "journal_failed"; readonly message: string };
+
+const durable: Durability = { ok: true };
+
+/**
+ * Requests that wait for the writer thread, in the order of their frames; the thread reports whole frames, in that
+ * order too. Bounded by the ring, which holds what they wait for.
+ */
+export class Acknowledgements {
+  #rows: number[] = [];
+  #settle: ((durability: Durability) => void)[] = [];
+  #head = 0;
+
+  get waiting(): number {
+    return this.#rows.length - this.#head;
+  }
+
+  wait(rows: number): Promise<Durability> {
+    return new Promise((resolve) => {
+      this.#rows.push(rows);
+      this.#settle.push(resolve);
+    });
+  }
+
+  durable(rows: number): void {
+    this.#take(rows, durable);
+  }
+
+  refused(rows: number, reason: "journal_full" | "journal_failed", message: string): void {
+    this.#take(rows, { ok: false, reason, message });
+  }
+
+  #take(rows: number, durability: Durability): void {
+    let left = rows;
+    while (left > 0) {
+      const count = this.#rows[this.#head];
+      if (count === undefined || count > left) throw new Error("the writer reported rows that no request waits for");
+      left -= count;
+      this.#settle[this.#head]?.(durability);
+      this.#head++;
+    }
+    // Amortised: each entry is moved at most once for each time the queue halves.
+    if (this.#head > 1024 && this.#head * 2 > this.#rows.length) {
+      this.#rows = this.#rows.slice(this.#head);
+      this.#settle = this.#settle.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}
+
+/** Requests with `?wait=stored`: until the batch of their epoch is in ClickHouse. */
+export class StoredWaiters {
+  readonly #waiting = new Set<{ epoch: number; settle: (stored: boolean) => void }>();
+
+  /** Resolves true when every row of the epoch is in ClickHouse, false when that is not known after `timeoutMs`. */
+  wait(epoch: number, timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const entry = {
+        epoch,
+        settle: (stored: boolean) => {
+          clearTimeout(timer);
+          this.#waiting.delete(entry);
+          resolve(stored);
+        },
+      };
+      const timer = setTimeout(() => entry.settle(false), timeoutMs);
+      this.#waiting.add(entry);
+    });
+  }
+
+  /** A batch that holds the epochs up to this one is settled; `complete`: none of its rows was dead-lettered. */
+  stored(epoch: number, complete: boolean): void {
+    for (const entry of this.#waiting) if (entry.epoch <= epoch) entry.settle(complete);
+  }
+
+  /** Nothing will be confirmed any more. */
+  giveUp(): void {
+    for (const entry of this.#waiting) entry.settle(false);
+  }
+}

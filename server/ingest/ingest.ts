@@ -1,0 +1,365 @@
+import type { KeyRecord } from "../../workers/journal/journal.ts";
+import type { WriterClient } from "../../workers/writer/client.ts";
+import type { Access, IngestPrincipal } from "../access/access.ts";
+import type { Aggregator } from "../aggregate/aggregator.ts";
+import { maxFrameBytes } from "../config.ts";
+import type { ErrorCode } from "../contract/error.ts";
+import type { Event, StoredEvent } from "../contract/event.ts";
+import type { EventError, IngestAnswer } from "../contract/ingest.ts";
+import { limits } from "../contract/limits.ts";
+import { LoneSurrogateError, RowEncoder } from "../contract/row.ts";
+import { errorResponse } from "../ops/errors.ts";
+import { Acknowledgements, type Durability, StoredWaiters } from "./acknowledgements.ts";
+import { readBody } from "./body.ts";
+import { IdempotencyKeys } from "./idempotency.ts";
+import { malformedLine, type ParsedRequest, parseJson, parseNdjson } from "./parse.ts";
+import { boundsFault, eventTimeMs, type Fault, isEvent, schemaFaults, surrogateFault } from "./validate.ts";
+
+export interface IngestDeps {
+  readonly access: Access;
+  readonly writer: Pick<WriterClient, "ring" | "wake">;
+  readonly aggregator: Pick<Aggregator, "types" | "queue" | "currentEpoch" | "fold" | "discard">;
+  /** Follows single devices for the viewers who watch them. */
+  readonly watch: {
+    readonly watchedDevices: { readonly size: number; has(deviceId: string): boolean };
+    offerDevice(event: StoredEvent): void;
+  };
+  /** Called after every push: the stream may have news, the epoch may be full. */
+  readonly onAccepted: (rows: number) => void;
+  readonly now: () => number;
+}
+
+export interface IngestOptions {
+  readonly maxBodyBytes: number;
+  readonly maxEvents: number;
+  readonly bodyTimeoutMs: number;
+  readonly maxClockSkewFutureMs: number;
+  readonly maxEventAgeMs: number;
+  readonly journalMaxBytes: number;
+  readonly idempotencyMaxKeys: number;
+}
+
+export interface IngestCounts {
+  /** Events that got, or will get, an answer of acceptance. */
+  accepted: number;
+  durable: number;
+  readonly rejected: Map<ErrorCode, number>;
+}
+
+export interface Ingest {
+  /** POST /ingest. */
+  handle(request: Request): Promise<Response>;
+  readonly counts: IngestCounts;
+  readonly keys: IdempotencyKeys;
+  /** Reports of the writer thread, in its order. */
+  durable(rows: number): void;
+  refused(rows: number, reason: "journal_full" | "journal_failed", message: string): void;
+  stored(epoch: number, complete: boolean): void;
+  /** From here on every request gets 503. Resolves when those under way have been answered. */
+  close(): Promise<void>;
+}
+
+const noMeta = new Uint8Array(0);
+const queuedHeaders = { "Content-Type": "application/json" };
+const queuedInit = { status: 202, headers: queuedHeaders };
+/** The answer to one event, by far the most frequent one. */
+const queuedOne = answerText({ status: "queued", event_count: 1 });
+const textEncoder = new TextEncoder();
+
+function answerText(answer: IngestAnswer): string {
+  return JSON.stringify(answer);
+}
+
+/** What encoding one request came to. */
+interface Encoded {
+  readonly rowCount: number;
+  readonly rejected: EventError[];
+  /** How many events were invalid; `rejected` names at most `limits.errorDetails` of a refused request. */
+  readonly rejectedCount: number;
+  readonly watched: StoredEvent[];
+}
+
+/**
+ * The front door: read, parse, validate, encode once, hand over, wait until it is durable, answer.
+ * One request is one frame in the ring, so it is accepted or refused as a whole.
+ */
+export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
+  const { access, writer, aggregator, watch, now } = deps;
+  const encoder = new RowEncoder();
+  const acknowledgements = new Acknowledgements();
+  const storedWaiters = new StoredWaiters();
+  const keys = new IdempotencyKeys(options.idempotencyMaxKeys);
+  const counts: IngestCounts = { accepted: 0, durable: 0, rejected: new Map() };
+  const bodyOptions = { maxBodyBytes: options.maxBodyBytes, timeoutMs: options.bodyTimeoutMs };
+  const frameMaxBytes = maxFrameBytes({
+    MAX_BODY_BYTES: options.maxBodyBytes,
+    MAX_EVENTS_PER_REQUEST: options.maxEvents,
+  });
+  let closing = false;
+  let underWay = 0;
+  let idle: (() => void) | undefined;
+  /** Epochs of frames not yet durable, with their rows: what to fold, in order. */
+  const unfolded: { rows: number; epoch: number }[] = [];
+
+  const refuse: typeof errorResponse = (code, message, extra, headers) => {
+    counts.rejected.set(code, (counts.rejected.get(code) ?? 0) + 1);
+    return errorResponse(code, message, extra, headers);
+  };
+
+  async function handle(request: Request): Promise<Response> {
+    if (request.method !== "POST")
+      return refuse("method_not_allowed", "POST events here", undefined, { Allow: "POST" });
+    if (closing) return refuse("shutting_down", "the service is shutting down");
+    const principal = access.ingest(request);
+    if (principal instanceof Response) return principal;
+    underWay++;
+    try {
+      const key = request.headers.get("idempotency-key");
+      return key === null ? await take(request, principal, null) : await takeOnce(request, principal, key);
+    } finally {
+      underWay--;
+      if (underWay === 0) idle?.();
+    }
+  }
+
+  /** The same key from the same ingest key within an hour: the first answer again, nothing stored twice. */
+  async function takeOnce(request: Request, principal: IngestPrincipal, given: string): Promise<Response> {
+    if (given.length === 0 || given.length > limits.idempotencyKeyCharacters) {
+      return refuse(
+        "malformed_request",
+        `Idempotency-Key: allowed are 1 to ${limits.idempotencyKeyCharacters} characters`,
+      );
+    }
+    const key = `${principal.name}\0${given}`;
+    const known = keys.find(key, now());
+    if (known) return new Response(known.answer, queuedInit);
+    const first = keys.underWay(key);
+    if (first) return (await first).clone();
+    if (!keys.tryReserve(now())) {
+      return refuse("idempotency_full", "no more idempotency keys can be remembered now (IDEMPOTENCY_MAX_KEYS)");
+    }
+    return (await keys.begin(key, () => take(request, principal, key))).clone();
+  }
+
+  async function take(request: Request, principal: IngestPrincipal, key: string | null): Promise<Response> {
+    const body = await readBody(request, bodyOptions);
+    if (!body.ok) return refuse(body.code, body.message);
+    const query = searchOf(request.url);
+    const skip = query !== "" && new URLSearchParams(query).get("on_error") === "skip";
+    const parsed = body.ndjson ? parseNdjson(body.text, skip) : parseJson(body.text);
+    if (!parsed.ok) return refuseParsed(parsed);
+    const { events } = parsed;
+    if (events.length > options.maxEvents) {
+      return refuse(
+        "too_many_events",
+        `${events.length} events: at most ${options.maxEvents} a request (MAX_EVENTS_PER_REQUEST)`,
+      );
+    }
+    const limited = principal.takeEvents(events.length);
+    if (limited) return limited;
+    if (closing) return refuse("shutting_down", "the service is shutting down");
+
+    // From here to the push nothing waits, so encoder, observation queue and ring see one request at a time.
+    const mark = aggregator.queue.mark();
+    encoder.reset();
+    let encoded: Encoded;
+    try {
+      encoded = encode(events, parsed.malformed, principal);
+    } catch (error) {
+      aggregator.queue.rewind(mark);
+      throw error;
+    }
+    if (encoded.rejectedCount > 0 && !skip) {
+      aggregator.queue.rewind(mark);
+      return refuse(
+        "invalid_events",
+        `${encoded.rejectedCount} of ${events.length} events are invalid; nothing was accepted`,
+        { details: encoded.rejected, total: encoded.rejectedCount },
+      );
+    }
+    const answer =
+      encoded.rowCount === 1 && encoded.rejectedCount === 0
+        ? queuedOne
+        : answerText({
+            status: "queued",
+            event_count: encoded.rowCount,
+            ...(encoded.rejectedCount > 0 ? { rejected: encoded.rejected } : {}),
+          });
+    if (encoded.rowCount === 0) return new Response(answer, queuedInit);
+
+    const atMs = now();
+    const epoch = aggregator.currentEpoch;
+    const refusal = push(encoded.rowCount, epoch, key === null ? noMeta : keyMeta({ key, atMs, answer }));
+    if (refusal) {
+      aggregator.queue.rewind(mark);
+      return refusal;
+    }
+    const durability = await acknowledgements.wait(encoded.rowCount);
+    if (!durability.ok) return refuseDurability(durability);
+    if (key !== null) keys.remember(key, answer, atMs);
+    for (const event of encoded.watched) watch.offerDevice(event);
+    if (query !== "" && new URLSearchParams(query).get("wait") === "stored") {
+      if (await storedWaiters.wait(epoch, limits.waitStoredMs)) {
+        return new Response(answer.replace('"queued"', '"stored"'), { status: 200, headers: queuedHeaders });
+      }
+    }
+    return new Response(answer, queuedInit);
+  }
+
+  /** Validates and encodes; observations of good events are pushed on the way, and rewound by the caller on refusal. */
+  function encode(events: readonly unknown[], malformed: readonly EventError[], principal: IngestPrincipal): Encoded {
+    const nowMs = now();
+    const rejected: EventError[] = [...malformed];
+    let rejectedCount = malformed.length;
+    let rowCount = 0;
+    const watched: StoredEvent[] = [];
+    const { types, queue } = aggregator;
+    const watching = watch.watchedDevices.size > 0;
+    for (let index = 0; index < events.length; index++) {
+      const event = events[index];
+      if (event === malformedLine) continue;
+      const faults = !isEvent(event) ? schemaFaults(event) : encodeEvent(event);
+      if (faults === undefined) {
+        rowCount++;
+        continue;
+      }
+      rejectedCount++;
+      for (const fault of faults) if (rejected.length < limits.errorDetails) rejected.push({ index, ...fault });
+    }
+    if (malformed.length > 0) rejected.sort((a, b) => a.index - b.index);
+    return { rowCount, rejected: rejected.slice(0, limits.errorDetails), rejectedCount, watched };
+
+    function encodeEvent(event: Event): Fault[] | undefined {
+      const timeMs = eventTimeMs(event, nowMs, options);
+      if (typeof timeMs !== "number") return [timeMs];
+      const fault = boundsFault(event) ?? prefixFault(event, principal);
+      if (fault) return [fault];
+      const before = encoder.byteLength;
+      try {
+        encoder.encode(event, timeMs, nowMs);
+      } catch (error) {
+        if (!(error instanceof LoneSurrogateError)) throw error;
+        encoder.rewind(before);
+        return [surrogateFault(event)];
+      }
+      queue.push(
+        types.indexOf(event.event_type),
+        Math.floor(timeMs / 1000),
+        event.value_float ?? Number.NaN,
+        encoder.deviceHashA,
+        encoder.deviceHashB,
+      );
+      if (watching && watch.watchedDevices.has(event.device_id)) watched.push(asStored(event, timeMs, nowMs));
+      return undefined;
+    }
+  }
+
+  /** Hands the encoded rows to the writer thread, or says why they cannot be taken now. */
+  function push(rowCount: number, epoch: number, meta: Uint8Array): Response | undefined {
+    const rows = encoder.bytes();
+    const { ring } = writer;
+    if (rows.length > frameMaxBytes)
+      return refuse("body_too_large", "the events are too large together (MAX_BODY_BYTES)");
+    if (ring.journalBytes + ring.usedBytes + rows.length > options.journalMaxBytes) {
+      return refuse("journal_full", "the journal is full (JOURNAL_MAX_BYTES); nothing was accepted");
+    }
+    if (!ring.tryPush(rows, rowCount, epoch, meta)) {
+      return refuse("ring_full", "the service is taking in as much as it can; nothing was accepted");
+    }
+    unfolded.push({ rows: rowCount, epoch });
+    counts.accepted += rowCount;
+    writer.wake();
+    deps.onAccepted(rowCount);
+    return undefined;
+  }
+
+  function refuseParsed(parsed: Extract<ParsedRequest, { ok: false }>): Response {
+    if ("fault" in parsed) {
+      return refuse("invalid_events", "the request is not a list of events; nothing was accepted", {
+        details: [parsed.fault],
+        total: 1,
+      });
+    }
+    return refuse(parsed.code, parsed.message, parsed.position === undefined ? {} : { position: parsed.position });
+  }
+
+  function refuseDurability(durability: Extract<Durability, { ok: false }>): Response {
+    const what = durability.reason === "journal_full" ? "the journal is full" : "the journal cannot be written";
+    return refuse(durability.reason, `${what}; nothing was accepted`);
+  }
+
+  return {
+    handle,
+    counts,
+    keys,
+    durable(rows) {
+      counts.durable += rows;
+      forFrames(rows, (count, epoch) => aggregator.fold(count, epoch));
+      acknowledgements.durable(rows);
+    },
+    refused(rows, reason, message) {
+      counts.accepted -= rows;
+      forFrames(rows, (count) => aggregator.discard(count));
+      acknowledgements.refused(rows, reason, message);
+    },
+    stored: (epoch, complete) => storedWaiters.stored(epoch, complete),
+    close() {
+      closing = true;
+      return new Promise((resolve) => {
+        if (underWay === 0) resolve();
+        else idle = resolve;
+      });
+    },
+  };
+
+  /** Calls `apply` once for each run of frames of one epoch among the `rows` oldest. */
+  function forFrames(rows: number, apply: (count: number, epoch: number) => void): void {
+    let left = rows;
+    let taken = 0;
+    while (left > 0) {
+      const first = unfolded[taken];
+      if (!first) throw new Error("the writer reported rows that were never pushed");
+      let count = 0;
+      let frame: typeof first | undefined = first;
+      while (frame !== undefined && frame.epoch === first.epoch && count + frame.rows <= left) {
+        count += frame.rows;
+        taken++;
+        frame = unfolded[taken];
+      }
+      if (count === 0) throw new Error("the writer split a frame");
+      left -= count;
+      apply(count, first.epoch);
+    }
+    unfolded.splice(0, taken);
+  }
+}
+
+function prefixFault(event: Event, principal: IngestPrincipal): Fault | undefined {
+  if (principal.devicePrefix === null || event.device_id.startsWith(principal.devicePrefix)) return undefined;
+  return {
+    path: "/device_id",
+    message: `this key may write only devices whose id starts with ${principal.devicePrefix}`,
+  };
+}
+
+function keyMeta(record: KeyRecord): Uint8Array {
+  return textEncoder.encode(`${JSON.stringify(record)}\n`);
+}
+
+/** The query of a URL without parsing the URL; empty for nearly every request. */
+function searchOf(url: string): string {
+  const at = url.indexOf("?");
+  return at === -1 ? "" : url.slice(at + 1);
+}
+
+function asStored(event: Event, timeMs: number, nowMs: number): StoredEvent {
+  return {
+    timestamp: new Date(timeMs).toISOString(),
+    received_at: new Date(nowMs).toISOString(),
+    device_id: event.device_id,
+    event_type: event.event_type,
+    value_float: event.value_float ?? null,
+    value_string: event.value_string ?? null,
+    metadata: event.metadata ?? {},
+  };
+}

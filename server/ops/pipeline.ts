@@ -1,0 +1,146 @@
+import type { PipelineDetail } from "../contract/read.ts";
+import type { Pipeline } from "../contract/stream.ts";
+import { type DeadLetter, readDeadLetters } from "../../workers/writer/dead-letter.ts";
+import type { StoredBatch, WriterStatus } from "../../workers/writer/messages.ts";
+import type { IngestCounts } from "../ingest/ingest.ts";
+
+const batchesShown = 60;
+const deadLettersShown = 20;
+
+export interface PipelineDeps {
+  readonly counts: () => IngestCounts;
+  readonly ring: () => { usedBytes: number; capacityBytes: number };
+  readonly streams: () => number;
+  readonly closing: () => boolean;
+  readonly parts: () => Promise<Pick<PipelineDetail, "parts" | "clickhouse_version">>;
+  readonly now: () => number;
+}
+
+export interface PipelineOptions {
+  readonly journalMaxBytes: number;
+  readonly deadLetterDirectory: string;
+  readonly version: string;
+}
+
+/** What the writer thread and the front door report, put together for the stream, `/readyz` and the operator. */
+export interface PipelineState {
+  /** Rows that an earlier run left: this process answers for them too. */
+  recovered(rows: number, deadLetters: number): void;
+  stored(batch: StoredBatch): void;
+  status(status: WriterStatus): void;
+  current(): Pipeline;
+  detail(): Promise<PipelineDetail>;
+  /** Why nothing can be accepted, and what is wrong although it can; in words. */
+  readiness(): { refusing: string[]; degraded: string[] };
+  readonly batches: readonly StoredBatch[];
+}
+
+export function createPipelineState(deps: PipelineDeps, options: PipelineOptions): PipelineState {
+  const startedMs = deps.now();
+  const batches: StoredBatch[] = [];
+  let recoveredRows = 0;
+  let storedRows = 0;
+  let deadLettered = 0;
+  /** Dead letters of all runs, for the operator; the stream counts this run's, so that its sums agree. */
+  let deadLettersBefore = 0;
+  let status: WriterStatus = {
+    clickhouse: "unavailable",
+    retries: 0,
+    lastError: null,
+    journalBytes: 0,
+    segments: 0,
+    oldestMs: null,
+    journalFailure: null,
+  };
+
+  function current(): Pipeline {
+    const counts = deps.counts();
+    const durable = recoveredRows + counts.durable;
+    const pending = durable - storedRows - deadLettered;
+    return {
+      accepted: recoveredRows + counts.accepted,
+      durable,
+      stored: storedRows,
+      pending,
+      dead_lettered: deadLettered,
+      store_lag_seconds: pending === 0 || status.oldestMs === null ? 0 : Math.max(0, deps.now() - status.oldestMs) / 1000,
+      clickhouse: status.clickhouse,
+    };
+  }
+
+  function readiness(): { refusing: string[]; degraded: string[] } {
+    const refusing: string[] = [];
+    const degraded: string[] = [];
+    if (deps.closing()) refusing.push("the service is shutting down");
+    if (status.journalFailure !== null) refusing.push(`the journal cannot be written: ${status.journalFailure}`);
+    if (status.journalBytes >= options.journalMaxBytes) refusing.push("the journal is full (JOURNAL_MAX_BYTES)");
+    if (status.clickhouse !== "ok") {
+      const why = status.lastError === null ? "" : `: ${status.lastError.message}`;
+      degraded.push(`ClickHouse is ${status.clickhouse}${why}`);
+    }
+    if (deadLettered > 0) degraded.push(`${deadLettered} events were dead-lettered since the start`);
+    return { refusing, degraded };
+  }
+
+  return {
+    recovered(rows, deadLetters) {
+      recoveredRows = rows;
+      deadLettersBefore = deadLetters;
+    },
+    stored(batch) {
+      storedRows += batch.rows - batch.deadLettered;
+      deadLettered += batch.deadLettered;
+      batches.push(batch);
+      if (batches.length > batchesShown) batches.shift();
+    },
+    status(next) {
+      status = next;
+    },
+    current,
+    readiness,
+    batches,
+    async detail() {
+      const { refusing, degraded } = readiness();
+      const { usedBytes, capacityBytes } = deps.ring();
+      const nowMs = deps.now();
+      return {
+        ...current(),
+        uptime_seconds: (nowMs - startedMs) / 1000,
+        version: options.version,
+        ready: refusing.length === 0,
+        reasons: [...refusing, ...degraded],
+        journal: {
+          bytes: status.journalBytes,
+          max_bytes: options.journalMaxBytes,
+          segments: status.segments,
+          oldest_seconds: status.oldestMs === null ? 0 : Math.max(0, nowMs - status.oldestMs) / 1000,
+        },
+        ring: { bytes: usedBytes, max_bytes: capacityBytes },
+        batches: batches.map((batch) => ({
+          stored_at: new Date(batch.storedAtMs).toISOString(),
+          rows: batch.rows,
+          bytes: batch.bytes,
+          insert_seconds: batch.insertMs / 1000,
+          attempts: batch.attempts,
+        })),
+        retries: status.retries,
+        last_error:
+          status.lastError === null
+            ? null
+            : {
+                at: new Date(status.lastError.atMs).toISOString(),
+                message: status.lastError.message,
+                code: status.lastError.code === null ? null : String(status.lastError.code),
+              },
+        dead_letters: deadLetters(deadLettersBefore + deadLettered, options.deadLetterDirectory),
+        streams: deps.streams(),
+        ...(await deps.parts()),
+      };
+    },
+  };
+}
+
+function deadLetters(count: number, directory: string): PipelineDetail["dead_letters"] {
+  const newest: DeadLetter[] = count === 0 ? [] : readDeadLetters(directory).slice(-deadLettersShown).reverse();
+  return { count, newest: newest.map(({ at, reason, event }) => ({ at, reason, event })) };
+}

@@ -1,0 +1,111 @@
+import type { Readable } from "node:stream";
+import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from "@clickhouse/client";
+import { insertSettings } from "../../ddl/insert-settings.ts";
+import { rowColumns } from "../../server/contract/row.ts";
+
+export interface ClickHouseAddress {
+  /** One for a server; several replicas for a cluster, tried in turn. */
+  readonly urls: readonly string[];
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+/** `@clickhouse/client` set up as every part of Sluice uses it. Its own logger is silent: failures are reported by the caller. */
+export function connectClickHouse(address: ClickHouseAddress, url: string, requestTimeoutMs: number): ClickHouseClient {
+  return createClient({
+    url,
+    username: address.user,
+    password: address.password,
+    // The schema may not have been applied yet; statements name the database themselves.
+    database: "default",
+    request_timeout: requestTimeoutMs,
+    max_open_connections: 4,
+    log: { level: ClickHouseLogLevel.OFF },
+  });
+}
+
+export interface RowStore {
+  /** Inserts rows in RowBinary; resolves only when ClickHouse has confirmed them. Throws what `classifyFailure` sorts. */
+  insert(body: Readable, token: string, timeoutMs: number): Promise<void>;
+  /** Runs one reading statement and gives the whole answer. */
+  query(sql: string, timeoutMs: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** For the schema. */
+  readonly client: ClickHouseClient;
+  /** After a failure: goes on with the next address, if there is one. */
+  failOver(): void;
+  close(): Promise<void>;
+}
+
+/** Longest answer that `query` takes: a rollup window of every type that the live view may hold. */
+const maxAnswerBytes = 256 * 2 ** 20;
+
+export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: number): RowStore {
+  const clients = address.urls.map((url) => connectClickHouse(address, url, requestTimeoutMs));
+  let current = 0;
+  const client = (): ClickHouseClient => clients[current % clients.length] as ClickHouseClient;
+  const statement = `INSERT INTO \`${address.database}\`.telemetry_events (${rowColumns.join(", ")}) FORMAT RowBinary`;
+
+  return {
+    get client() {
+      return client();
+    },
+    failOver() {
+      current++;
+    },
+    async insert(body, token, timeoutMs) {
+      const abort = new AbortController();
+      const timer = setTimeout(() => abort.abort(new Error(`no answer after ${timeoutMs} ms`)), timeoutMs);
+      try {
+        const result = await client().exec({
+          query: statement,
+          values: body,
+          abort_signal: abort.signal,
+          clickhouse_settings: { ...insertSettings, insert_deduplication_token: token, wait_end_of_query: 1 },
+        });
+        const answer = await collect(result.stream, 64 * 1024);
+        // A confirmed insert has an empty body. ClickHouse may send its 200 before it fails, with the exception after it.
+        if (answer.length > 0) throw exceptionIn(new TextDecoder().decode(answer));
+      } finally {
+        clearTimeout(timer);
+        body.destroy();
+      }
+    },
+    async query(sql, timeoutMs) {
+      const abort = new AbortController();
+      const timer = setTimeout(() => abort.abort(new Error(`no answer after ${timeoutMs} ms`)), timeoutMs);
+      try {
+        const result = await client().exec({ query: sql, abort_signal: abort.signal });
+        return await collect(result.stream, maxAnswerBytes);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    async close() {
+      await Promise.all(clients.map((each) => each.close()));
+    },
+  };
+}
+
+async function collect(stream: Readable, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+    length += chunk.length;
+    if (length > maxBytes) throw new Error(`answer longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+function exceptionIn(text: string): Error {
+  const match = /Code: (\d+)\. DB::Exception: (.*)/s.exec(text);
+  if (!match) return new Error(`an answer that is not ClickHouse's: ${text.slice(0, 200)}`);
+  return new ClickHouseError({ code: match[1] as string, message: (match[2] as string).slice(0, 1000), type: "" });
+}

@@ -1,0 +1,93 @@
+import type { ClickHouseState } from "../../server/contract/stream.ts";
+import type { LogFields, LogLevel } from "../../server/ops/log.ts";
+import type { KeyRecord } from "../journal/journal.ts";
+import type { RingMemory } from "../ring/ring.ts";
+import type { ClickHouseAddress } from "./clickhouse.ts";
+
+/** What the writer thread is started with. */
+export interface WriterOptions {
+  readonly ring: RingMemory;
+  readonly journalDirectory: string;
+  readonly journalMaxBytes: number;
+  readonly deadLetterDirectory: string;
+  readonly deadLetterMaxBytes: number;
+  readonly batchRows: number;
+  readonly segmentMaxBytes: number;
+  readonly flushIntervalMs: number;
+  readonly segmentMaxAgeMs: number;
+  readonly insertTimeoutMs: number;
+  readonly retentionDays: number;
+}
+
+/** Main thread → writer thread. */
+export type ToWriter =
+  | { readonly type: "start"; readonly options: WriterOptions }
+  /** Where ClickHouse is; sent once it is known (the embedded engine may still be starting). */
+  | { readonly type: "clickhouse"; readonly address: ClickHouseAddress }
+  /** Frames were published while the writer slept. */
+  | { readonly type: "wake" }
+  /** Run a reading statement at the next moment when no insert is under way or in doubt. */
+  | { readonly type: "query"; readonly id: number; readonly sql: string }
+  /** The last chunk of recovered rows has been taken in. */
+  | { readonly type: "recovered_taken" }
+  /** Flush what there is; whatever is left when the time is over stays in the journal. */
+  | { readonly type: "stop"; readonly timeoutMs: number };
+
+/** Writer thread → main thread. Counts are rows; groups are reported in the order in which their frames were published. */
+export type FromWriter =
+  | {
+      readonly type: "ready";
+      /** Row counts of the batches that an earlier run left, oldest first; their epochs are 1, 2, 3 … */
+      readonly recovered: readonly number[];
+      readonly keys: readonly KeyRecord[];
+      readonly deadLetters: number;
+    }
+  | { readonly type: "failed"; readonly message: string }
+  | { readonly type: "durable"; readonly rows: number }
+  | {
+      readonly type: "refused";
+      readonly rows: number;
+      readonly reason: "journal_full" | "journal_failed";
+      readonly message: string;
+    }
+  | { readonly type: "sealed"; readonly epoch: number }
+  | { readonly type: "stored"; readonly epoch: number; readonly batch: StoredBatch }
+  /** A piece of an earlier run's rows (RowBinary, cut anywhere); `last` ends the epoch. */
+  | {
+      readonly type: "recovered_rows";
+      readonly epoch: number;
+      readonly rows: Uint8Array<ArrayBuffer>;
+      readonly last: boolean;
+    }
+  | {
+      readonly type: "answer";
+      readonly id: number;
+      readonly storedEpoch: number;
+      readonly body: Uint8Array<ArrayBuffer>;
+    }
+  | { readonly type: "no_answer"; readonly id: number; readonly message: string }
+  | { readonly type: "status"; readonly status: WriterStatus }
+  | { readonly type: "log"; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
+  | { readonly type: "stopped"; readonly leftRows: number };
+
+export interface StoredBatch {
+  /** Epoch milliseconds. */
+  readonly storedAtMs: number;
+  readonly rows: number;
+  readonly deadLettered: number;
+  readonly bytes: number;
+  readonly insertMs: number;
+  readonly attempts: number;
+}
+
+export interface WriterStatus {
+  readonly clickhouse: ClickHouseState;
+  readonly retries: number;
+  readonly lastError: { readonly atMs: number; readonly message: string; readonly code: number | null } | null;
+  readonly journalBytes: number;
+  readonly segments: number;
+  /** When the oldest row that is not stored became durable, epoch milliseconds; null when there is none. */
+  readonly oldestMs: number | null;
+  /** The journal takes no more, and why; null while it does. */
+  readonly journalFailure: string | null;
+}

@@ -1,0 +1,334 @@
+import type { LogFields, LogLevel } from "../../server/ops/log.ts";
+import type { Batch, FrameGroup, Journal } from "../journal/journal.ts";
+import type { Frame, RingConsumer } from "../ring/ring.ts";
+import type { RowStore } from "./clickhouse.ts";
+import type { Inserter } from "./inserter.ts";
+import type { FromWriter, WriterOptions } from "./messages.ts";
+
+/** Most bytes of rows in one group, so in one fdatasync; a single larger frame still goes through, alone. */
+const groupMaxBytes = 4 * 2 ** 20;
+/** How often a batch that wants to be sealed looks whether its epoch has been closed, and idle states are looked at. */
+const tickMs = 10;
+/** Recovered rows older than this cannot be in the live window any more (ten minutes, and the skew allowed). */
+const recoveredViewAgeMs = 16 * 60_000;
+/** A rollup query is cheap or it is not worth waiting for: inserts stand still meanwhile. */
+const queryTimeoutMs = 10_000;
+const statusIntervalMs = 250;
+const commitRetryMs = 500;
+
+export interface WriterDeps {
+  readonly ring: RingConsumer;
+  readonly journal: Journal;
+  readonly now: () => number;
+  readonly post: (message: FromWriter, transfer?: Transferable[]) => void;
+  readonly log: (level: LogLevel, message: string, fields?: LogFields) => void;
+}
+
+export interface Writer {
+  /** Frames are waiting in the ring. */
+  wake(): void;
+  /** ClickHouse is known from here on: inserting begins. */
+  connect(store: RowStore, inserter: Inserter): void;
+  query(id: number, sql: string): void;
+  recoveredTaken(): void;
+  /** Resolves when it is told to stop; what retries and waits should end then. */
+  readonly stopping: Promise<void>;
+  postStatus(): void;
+  /** Drains, seals, inserts what the time allows. Resolves with the rows left in the journal. */
+  stop(timeoutMs: number): Promise<number>;
+}
+
+type Options = Pick<WriterOptions, "batchRows" | "segmentMaxBytes" | "flushIntervalMs" | "segmentMaxAgeMs">;
+
+/**
+ * The writer: ring → journal (group commit) → batches → ClickHouse. Appending is one loop, inserting another; they meet
+ * in the journal only, so a slow ClickHouse never holds up an acknowledgement.
+ */
+export function createWriter(deps: WriterDeps, options: Options): Writer {
+  const { ring, journal, post } = deps;
+  const stopSignal = Promise.withResolvers<void>();
+  /** Set once frames may no longer come; the insert loop ends when it has nothing more to do. */
+  let draining = false;
+  let stopNow = false;
+  let appending = false;
+  let store: RowStore | undefined;
+  let inserter: Inserter | undefined;
+  let wakeInserter = Promise.withResolvers<void>();
+  let journalFailure: string | null = null;
+  let storedEpoch = 0;
+  let inserted: Promise<void> = Promise.resolve();
+  const queries: { id: number; sql: string }[] = [];
+
+  const recoveredEpochs = new Map<Batch, number>(journal.sealed.map((batch, index) => [batch, index + 1]));
+  let recoveredTaken = Promise.withResolvers<void>();
+  const epochOf = (batch: Batch): number => recoveredEpochs.get(batch) ?? batch.epoch;
+
+  // ---- ring → journal -------------------------------------------------------------------------------------------
+
+  let groupBuffer = new Uint8Array(groupMaxBytes);
+  let groupMeta: Uint8Array[] = [];
+  let groupBytes = 0;
+  let groupRows = 0;
+  let groupEpoch = 0;
+
+  function addToGroup(frame: Frame): void {
+    if (groupBytes + frame.rows.length > groupBuffer.length) {
+      const grown = new Uint8Array(groupBytes + frame.rows.length);
+      grown.set(groupBuffer.subarray(0, groupBytes));
+      groupBuffer = grown;
+    }
+    groupBuffer.set(frame.rows, groupBytes);
+    groupBytes += frame.rows.length;
+    groupRows += frame.rowCount;
+    groupEpoch = frame.epoch;
+    if (frame.meta.length > 0) groupMeta.push(frame.meta.slice());
+  }
+
+  function takeGroup(): FrameGroup {
+    const group: FrameGroup = {
+      rows: groupBuffer.subarray(0, groupBytes),
+      rowCount: groupRows,
+      meta: groupMeta.length === 0 ? new Uint8Array(0) : Buffer.concat(groupMeta),
+      epoch: groupEpoch,
+      atMs: deps.now(),
+    };
+    groupBytes = 0;
+    groupRows = 0;
+    groupMeta = [];
+    return group;
+  }
+
+  async function appendGroup(): Promise<void> {
+    if (groupRows === 0) return;
+    const group = takeGroup();
+    const appended = journal.append(group);
+    const result = appended instanceof Promise ? await appended : appended;
+    ring.publishJournalBytes(journal.bytes);
+    if (result.ok) {
+      if (journalFailure !== null) {
+        journalFailure = null;
+        deps.log("info", "the journal takes events again");
+        postStatus();
+      }
+      post({ type: "durable", rows: group.rowCount });
+    } else {
+      if (journalFailure === null) deps.log("error", "the journal refused events", { error: result.message });
+      journalFailure = result.message;
+      post({ type: "refused", rows: group.rowCount, reason: result.reason, message: result.message });
+      postStatus();
+    }
+  }
+
+  /** Everything waiting becomes one group, up to its bounds; then one append. Repeats until the ring is empty. */
+  async function drain(): Promise<void> {
+    if (appending) return;
+    appending = true;
+    try {
+      for (;;) {
+        let frame = ring.next();
+        while (frame !== undefined) {
+          const opensNewEpoch = frame.epoch > Math.max(groupEpoch, journal.open.epoch);
+          if (opensNewEpoch && journal.open.rowCount + groupRows > 0 && wantsSeal(groupRows, groupBytes)) {
+            await appendGroup();
+            seal();
+          }
+          addToGroup(frame);
+          if (groupBytes >= groupMaxBytes) break;
+          frame = ring.next();
+        }
+        await appendGroup();
+        // Only now may the memory of the frames be used again: a refusal must find the ring as full as it is.
+        ring.release();
+        sealIfDue();
+        if (ring.trySleep()) return;
+        // Let messages, timers and the insert's socket have their turn.
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      appending = false;
+    }
+  }
+
+  // ---- batches ---------------------------------------------------------------------------------------------------
+
+  function wantsSeal(moreRows = 0, moreBytes = 0): boolean {
+    const { open } = journal;
+    const ageMs = open.rowCount === 0 ? 0 : deps.now() - open.sinceMs;
+    return (
+      open.rowCount + moreRows >= options.batchRows ||
+      open.bytes + moreBytes >= options.segmentMaxBytes ||
+      // While an insert is under way the batch goes on growing: the next one is larger, not later.
+      (ageMs >= options.flushIntervalMs && journal.sealed.length === 0) ||
+      ageMs >= options.segmentMaxAgeMs ||
+      draining
+    );
+  }
+
+  /** A batch ends only between epochs, so that the live view can tell exactly what it holds. */
+  function sealIfDue(): void {
+    const { open } = journal;
+    if (open.rowCount === 0 || !wantsSeal()) return;
+    // In this order: once an epoch is closed, all its frames are in the ring before `empty` is looked at.
+    const { closedEpoch } = ring;
+    if (ring.empty && closedEpoch >= open.epoch) seal();
+  }
+
+  function seal(): void {
+    const { epoch } = journal.open;
+    if (journal.open.rowCount === 0) return;
+    journal.seal();
+    post({ type: "sealed", epoch });
+    wakeInserter.resolve();
+  }
+
+  // ---- batches → ClickHouse ----------------------------------------------------------------------------------------
+
+  async function insertAll(theStore: RowStore, theInserter: Inserter): Promise<void> {
+    const stopping = (): boolean => stopNow;
+    /** Until the first batch of an earlier run is confirmed, it may be in ClickHouse or not. */
+    let inDoubt = recoveredEpochs.size > 0;
+    while (!stopNow) {
+      if (!inDoubt) await answerQueries(theStore);
+      const batch = journal.sealed[0];
+      if (batch === undefined) {
+        if (draining && ring.empty && !appending && journal.open.rowCount === 0) return;
+        wakeInserter = Promise.withResolvers();
+        if (journal.sealed.length === 0 && queries.length === 0) await wakeInserter.promise;
+        continue;
+      }
+      if (recoveredEpochs.has(batch)) await handOutRecovered(batch);
+      inDoubt = true;
+      const startedMs = deps.now();
+      const result = await theInserter.store(batch, stopping);
+      if (result === undefined) return;
+      inDoubt = false;
+      if (!(await commit(batch))) return;
+      ring.publishJournalBytes(journal.bytes);
+      storedEpoch = epochOf(batch);
+      recoveredEpochs.delete(batch);
+      const storedAtMs = deps.now();
+      post({
+        type: "stored",
+        epoch: storedEpoch,
+        batch: {
+          storedAtMs,
+          rows: batch.rowCount,
+          deadLettered: result.deadLettered,
+          bytes: batch.bytes,
+          insertMs: storedAtMs - startedMs,
+          attempts: result.attempts,
+        },
+      });
+      sealIfDue();
+    }
+  }
+
+  /** A journal that cannot forget a batch would insert it again after a restart: harmless, but nothing may follow it. */
+  async function commit(batch: Batch): Promise<boolean> {
+    while (!stopNow) {
+      try {
+        await journal.commit(batch);
+        return true;
+      } catch (error) {
+        deps.log("error", "a stored batch cannot be removed from the journal; trying again", { error: String(error) });
+        await Promise.race([Bun.sleep(commitRetryMs), stopSignal.promise]);
+      }
+    }
+    return false;
+  }
+
+  /** Runs at a quiet point only: what ClickHouse holds then is exactly what has been reported as stored. */
+  async function answerQueries(theStore: RowStore): Promise<void> {
+    for (let query = queries.shift(); query !== undefined; query = queries.shift()) {
+      const epoch = storedEpoch;
+      try {
+        const body = await theStore.query(query.sql, queryTimeoutMs);
+        post({ type: "answer", id: query.id, storedEpoch: epoch, body }, [body.buffer]);
+      } catch (error) {
+        post({ type: "no_answer", id: query.id, message: error instanceof Error ? error.message : String(error) });
+      }
+    }
+  }
+
+  /** The live view counts what an earlier run left, too: its rows go to the main thread, a piece at a time. */
+  async function handOutRecovered(batch: Batch): Promise<void> {
+    const epoch = epochOf(batch);
+    if (deps.now() - batch.sinceMs < recoveredViewAgeMs) {
+      for await (const chunk of batch.body() as AsyncIterable<Uint8Array>) {
+        recoveredTaken = Promise.withResolvers();
+        const rows = chunk.slice() as Uint8Array<ArrayBuffer>;
+        post({ type: "recovered_rows", epoch, rows, last: false }, [rows.buffer]);
+        await Promise.race([recoveredTaken.promise, stopSignal.promise]);
+      }
+    }
+    post({ type: "recovered_rows", epoch, rows: new Uint8Array(0), last: true });
+  }
+
+  // ---- state -------------------------------------------------------------------------------------------------------
+
+  let lastStatus = "";
+  function postStatus(): void {
+    const { open, sealed } = journal;
+    const oldest = sealed[0]?.sinceMs ?? (open.rowCount > 0 ? open.sinceMs : null);
+    const status = {
+      clickhouse: inserter?.state ?? "unavailable",
+      retries: inserter?.retries ?? 0,
+      lastError: inserter?.lastError ?? null,
+      journalBytes: journal.bytes,
+      segments: sealed.length + (open.rowCount > 0 ? 1 : 0),
+      oldestMs: oldest,
+      journalFailure,
+    } as const;
+    const text = JSON.stringify(status);
+    if (text === lastStatus) return;
+    lastStatus = text;
+    post({ type: "status", status });
+  }
+
+  const ticker = setInterval(() => {
+    if (!appending) {
+      if (ring.empty) sealIfDue();
+      else void drain();
+    }
+    if (draining) wakeInserter.resolve();
+  }, tickMs);
+  const statusTicker = setInterval(postStatus, statusIntervalMs);
+  ring.publishJournalBytes(journal.bytes);
+
+  return {
+    stopping: stopSignal.promise,
+    wake: () => void drain(),
+    connect(theStore, theInserter) {
+      store = theStore;
+      inserter = theInserter;
+      inserted = insertAll(theStore, theInserter);
+      postStatus();
+    },
+    query(id, sql) {
+      queries.push({ id, sql });
+      wakeInserter.resolve();
+    },
+    recoveredTaken: () => recoveredTaken.resolve(),
+    postStatus,
+    async stop(timeoutMs) {
+      await drain();
+      draining = true;
+      sealIfDue();
+      wakeInserter.resolve();
+      const deadline = setTimeout(() => {
+        stopNow = true;
+        stopSignal.resolve();
+        wakeInserter.resolve();
+      }, timeoutMs);
+      if (store === undefined) stopSignal.resolve();
+      await inserted;
+      clearTimeout(deadline);
+      clearInterval(ticker);
+      clearInterval(statusTicker);
+      await store?.close();
+      const left = journal.sealed.reduce((sum, batch) => sum + batch.rowCount, 0) + journal.open.rowCount;
+      await journal.close();
+      return left;
+    },
+  };
+}
