@@ -1,0 +1,312 @@
+import { randomBytes } from "node:crypto";
+import type { Log } from "../../server/ops/log.ts";
+import type { Files, OpenFile } from "./files.ts";
+import { encodeFileHeader, encodeFrameHeader, fileHeaderBytes, frameHeaderBytes } from "./frame.ts";
+import type { AppendResult, Batch, FrameGroup, Journal, KeyRecord, OpenBatch } from "./journal.ts";
+import { KeyLog } from "./key-log.ts";
+import { keyLifeMs } from "./keys.ts";
+import { recordEnd } from "./notes.ts";
+import { journalIdName, type RecoveredFiles, type RecoveryReport, recoverFiles } from "./recover.ts";
+import { doneSuffix, Segment, segmentStem } from "./segment.ts";
+
+/**
+ * Removals that may wait for the directory to be made durable. A segment that a power cut brings back is inserted again
+ * under its old token, so this has to stay far below the number of tokens that ClickHouse remembers.
+ */
+const unsyncedRemovalsMax = 8;
+
+export interface DiskJournalOptions {
+  readonly files: Files;
+  readonly directory: string;
+  /** Segments and key logs together never take more. */
+  readonly maxBytes: number;
+  readonly nowMs: () => number;
+  readonly log: Log;
+  /** 16 hexadecimal digits, never the same again. */
+  readonly randomId?: () => string;
+}
+
+export interface OpenedDiskJournal {
+  readonly journal: Journal;
+  readonly recovered: RecoveryReport;
+  /** Idempotency keys younger than an hour, whether their rows are still here or in ClickHouse. */
+  readonly keys: KeyRecord[];
+}
+
+/** Opens the journal in the directory, which it must have for itself; recovers what an earlier run left as sealed batches. */
+export async function openDiskJournal(options: DiskJournalOptions): Promise<OpenedDiskJournal> {
+  const found = await recoverFiles(options);
+  const { report, keys } = found;
+  if (report.segments > 0) {
+    const { segments, rows, bytes } = report;
+    options.log("info", "the journal holds batches of an earlier run", { segments, rows, bytes });
+  }
+  return { journal: new DiskJournal(options, found), recovered: report, keys };
+}
+
+/** The segment that is appended to. */
+interface OpenSegment {
+  readonly segment: Segment;
+  readonly file: OpenFile;
+  readonly headerBytes: Uint8Array;
+  /** Up to here it is durable; 0 until its first frame is. */
+  end: number;
+  /** Bytes of a refused group may lie behind `end`: nothing goes on before they are surely gone. */
+  inDoubt: boolean;
+}
+
+const nothingOpen: OpenBatch = { rowCount: 0, bytes: 0, sinceMs: 0, epoch: 0 };
+const accepted: AppendResult = { ok: true };
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+class DiskJournal implements Journal {
+  readonly #options: DiskJournalOptions;
+  readonly #randomId: () => string;
+  readonly #keyLog: KeyLog;
+  readonly #sealed: Segment[];
+  /** Committed, but the disk was too full to carry their keys over. */
+  readonly #done: Segment[];
+  readonly #frameHeader = Buffer.alloc(frameHeaderBytes);
+  #journalId: string | null;
+  #nextNumber: number;
+  #open: OpenSegment | null = null;
+  #segmentBytes = 0;
+  /** Notes of removed segments: they go after the removal is durable, since the segment could come back without them. */
+  #orphanNotes: string[] = [];
+  #unsyncedRemovals = 0;
+
+  constructor(options: DiskJournalOptions, found: RecoveredFiles) {
+    this.#options = options;
+    this.#randomId = options.randomId ?? (() => randomBytes(8).toString("hex"));
+    this.#journalId = found.journalId;
+    this.#nextNumber = found.nextSegmentNumber;
+    this.#sealed = found.segments;
+    this.#done = found.done;
+    for (const segment of [...found.segments, ...found.done]) this.#segmentBytes += segment.fileBytes;
+    this.#keyLog = new KeyLog({
+      files: options.files,
+      directory: options.directory,
+      journalMaxBytes: options.maxBytes,
+      nowMs: options.nowMs,
+      log: options.log,
+      nextNumber: found.nextKeyLogNumber,
+      closed: found.keyLogs,
+      identify: () => ({ journalId: this.#requireJournalId(), nonce: this.#randomId() }),
+    });
+  }
+
+  get open(): OpenBatch {
+    return this.#open?.segment ?? nothingOpen;
+  }
+
+  get sealed(): readonly Batch[] {
+    return this.#sealed;
+  }
+
+  get bytes(): number {
+    return this.#segmentBytes + this.#keyLog.bytes;
+  }
+
+  append(group: FrameGroup): AppendResult {
+    const { rows, meta, rowCount } = group;
+    if (rowCount === 0) throw new RangeError("a group holds rows");
+    try {
+      this.#settle();
+      const groupBytes = frameHeaderBytes + meta.length + rows.length + (this.#open ? 0 : fileHeaderBytes);
+      if (this.bytes + groupBytes > this.#options.maxBytes) {
+        return { ok: false, reason: "journal_full", message: `the journal holds ${this.bytes} bytes, its maximum` };
+      }
+      this.#write(group);
+      return accepted;
+    } catch (error) {
+      return { ok: false, reason: "journal_failed", message: textOf(error) };
+    }
+  }
+
+  /** Put off while a failing disk leaves a refused group in doubt: the batch stays open, and the next call tries again. */
+  seal(): void {
+    if (!this.#trySettle()) return;
+    if (this.#open !== null) this.#shut(this.#open);
+    this.#removeDone();
+  }
+
+  /** Throws when the disk does not let it be forgotten; the batch is then still there, and the call can be made again. */
+  commit(batch: Batch): void {
+    const { files, log, directory } = this.#options;
+    const index = this.sealed.indexOf(batch);
+    const segment = this.#sealed[index];
+    if (segment === undefined) throw new Error(`batch ${batch.token} is not in the journal`);
+    this.#removeDone();
+    try {
+      this.#carryKeys(segment);
+    } catch (error) {
+      // A full disk must not keep a stored batch: another name says that its rows are in ClickHouse, and takes no room.
+      log("warn", "the keys of a stored batch stay in its segment", { error: textOf(error) });
+      if (segment.suffix !== doneSuffix) {
+        files.rename(segment.path, `${directory}/${segment.stem}${doneSuffix}`);
+        segment.suffix = doneSuffix;
+      }
+      files.syncDirectory(directory);
+      this.#sealed.splice(index, 1);
+      this.#done.push(segment);
+      return;
+    }
+    this.#remove(segment);
+    this.#sealed.splice(index, 1);
+    if (this.#unsyncedRemovals >= unsyncedRemovalsMax) this.#syncDirectory();
+  }
+
+  close(): void {
+    this.#open?.file.close();
+    this.#open = null;
+    this.#keyLog.close();
+  }
+
+  #write(group: FrameGroup): void {
+    const { rows, meta, rowCount } = group;
+    this.#open ??= this.#create(group.atMs);
+    const open = this.#open;
+    const { segment } = open;
+    const isNew = open.end === 0;
+    const header = this.#frameHeader;
+    encodeFrameHeader(header, segment.header.seed, { rows, meta, rowCount, position: segment.rowCount });
+    const end = (isNew ? fileHeaderBytes : open.end) + frameHeaderBytes + meta.length + rows.length;
+    // Before anything can fail: what lies behind `open.end` does not count until all of it is known to be durable.
+    open.inDoubt = true;
+    try {
+      open.file.write(isNew ? [open.headerBytes, header, meta, rows] : [header, meta, rows], open.end);
+      open.file.sync();
+      if (isNew) this.#syncDirectory();
+    } catch (error) {
+      this.#trySettle();
+      throw error;
+    }
+    open.inDoubt = false;
+    this.#segmentBytes += end - open.end;
+    open.end = end;
+    segment.fileBytes = end;
+    segment.extents = [{ start: fileHeaderBytes, end }];
+    segment.rowCount += rowCount;
+    segment.bytes += rows.length;
+    segment.metaBytes += meta.length;
+    segment.epoch = Math.max(segment.epoch, group.epoch);
+    if (meta.length > 0) segment.newestKeyMs = Math.max(segment.newestKeyMs, group.atMs);
+  }
+
+  #create(createdAtMs: number): OpenSegment {
+    const { files, directory } = this.#options;
+    const journalId = this.#requireJournalId();
+    const number = this.#nextNumber++;
+    const identity = { kind: "segment", journalId, number, nonce: this.#randomId(), createdAtMs } as const;
+    const { bytes: headerBytes, seed } = encodeFileHeader(identity);
+    const segment = new Segment(files, directory, segmentStem(number), { ...identity, seed });
+    return { segment, file: files.open(segment.path, "create"), headerBytes, end: 0, inDoubt: false };
+  }
+
+  /** Written before the first file that carries it, not at the start: a full disk must not keep the service from starting. */
+  #requireJournalId(): string {
+    if (this.#journalId !== null) return this.#journalId;
+    const { files, directory } = this.#options;
+    const id = this.#randomId();
+    const path = `${directory}/${journalIdName}`;
+    const draft = `${path}.new`;
+    if (files.list(directory).some((entry) => entry.name === `${journalIdName}.new`)) files.remove(draft);
+    const file = files.open(draft, "create");
+    try {
+      file.write([Buffer.from(`${id}\n`)], 0);
+      file.sync();
+    } finally {
+      file.close();
+    }
+    files.rename(draft, path);
+    files.syncDirectory(directory);
+    this.#journalId = id;
+    return id;
+  }
+
+  #trySettle(): boolean {
+    try {
+      this.#settle();
+      return true;
+    } catch (error) {
+      this.#options.log("debug", "a refused group cannot be removed yet", { error: textOf(error) });
+      return false;
+    }
+  }
+
+  /**
+   * Makes sure that a refused group can never be read back. It is cut off; where the file does not take that, a note says
+   * where the file ends, and it is not written again. Throws when the disk takes neither.
+   */
+  #settle(): void {
+    const open = this.#open;
+    if (!open?.inDoubt) return;
+    const { files, directory } = this.#options;
+    const { segment } = open;
+    try {
+      open.file.truncate(open.end);
+      open.file.sync();
+    } catch {
+      if (open.end === 0) {
+        files.remove(segment.path);
+        files.syncDirectory(directory);
+      } else {
+        segment.hasNotes = true;
+        recordEnd(files, directory, segment.notesPath, segment.header.seed, open.end);
+      }
+      this.#shut(open);
+      return;
+    }
+    open.inDoubt = false;
+    if (open.end > 0) return;
+    this.#shut(open);
+    // Empty by now; should it stay, the next start removes it.
+    this.#tryRemoveFile(segment.path);
+  }
+
+  #shut(open: OpenSegment): void {
+    this.#open = null;
+    if (open.segment.rowCount > 0) this.#sealed.push(open.segment);
+    open.file.close();
+  }
+
+  #carryKeys(segment: Segment): void {
+    if (segment.metaBytes === 0 || segment.newestKeyMs + keyLifeMs <= this.#options.nowMs()) return;
+    this.#keyLog.carry(segment.metaPieces(), segment.newestKeyMs);
+  }
+
+  #remove(segment: Segment): void {
+    this.#options.files.remove(segment.path);
+    this.#segmentBytes -= segment.fileBytes;
+    this.#unsyncedRemovals++;
+    // The segment could come back without them, as long as its own removal is not durable.
+    if (segment.hasNotes) this.#orphanNotes.push(segment.notesPath);
+  }
+
+  /** Tries again to carry the keys of segments that a full disk left. */
+  #removeDone(): void {
+    try {
+      for (let segment = this.#done[0]; segment !== undefined; segment = this.#done[0]) {
+        this.#carryKeys(segment);
+        this.#remove(segment);
+        this.#done.shift();
+      }
+    } catch (error) {
+      this.#options.log("debug", "a stored segment cannot be removed yet", { error: textOf(error) });
+    }
+  }
+
+  #syncDirectory(): void {
+    this.#options.files.syncDirectory(this.#options.directory);
+    this.#unsyncedRemovals = 0;
+    for (const path of this.#orphanNotes.splice(0)) this.#tryRemoveFile(path);
+  }
+
+  #tryRemoveFile(path: string): void {
+    try {
+      this.#options.files.remove(path);
+    } catch (error) {
+      this.#options.log("warn", "a file that is not needed any more stays", { file: path, error: textOf(error) });
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import type { Files } from "./files.ts";
+import { type RowRange, rangeName } from "./journal.ts";
+
+/**
+ * What becomes known about a segment after it was written, in a file beside it: ranges that hold a refused row, and where
+ * the segment ends if a failing disk did not let it be cut there. One line a record: checksum, JSON.
+ */
+export interface Notes {
+  /** Names of ranges. */
+  readonly splits: Set<string>;
+  /** What lies behind this offset was refused and does not count. */
+  readonly end: number | null;
+}
+
+export const notesSuffix = ".notes";
+const maxBytes = 1 << 26;
+
+function encodeLine(record: object, seed: number): Uint8Array {
+  const json = JSON.stringify(record);
+  // A line break first, too: what a failed write left of a line does not spoil the next one.
+  return Buffer.from(`\n${Bun.hash.crc32(json, seed).toString(16)} ${json}\n`);
+}
+
+/** Lines of another segment that had the same number do not pass: the checksum starts from the segment's own. */
+export function decodeNotes(bytes: Uint8Array, seed: number): Notes {
+  const splits = new Set<string>();
+  let end: number | null = null;
+  for (const line of Buffer.from(bytes).toString("utf8").split("\n")) {
+    const blank = line.indexOf(" ");
+    const json = line.slice(blank + 1);
+    if (blank < 0 || line.slice(0, blank) !== Bun.hash.crc32(json, seed).toString(16)) continue;
+    const record: unknown = JSON.parse(json);
+    if (typeof record !== "object" || record === null) continue;
+    if ("split" in record && typeof record.split === "string") splits.add(record.split);
+    if ("end" in record && typeof record.end === "number") end = Math.min(end ?? record.end, record.end);
+  }
+  return { splits, end };
+}
+
+/** Durable when it returns. When it throws, the record may or may not be there. */
+function appendNote(files: Files, directory: string, path: string, line: Uint8Array): void {
+  let created = false;
+  let file: ReturnType<Files["open"]>;
+  try {
+    file = files.open(path, "update");
+  } catch {
+    file = files.open(path, "create");
+    created = true;
+  }
+  try {
+    file.write([line], file.bytes);
+    file.sync();
+  } finally {
+    file.close();
+  }
+  if (created) files.syncDirectory(directory);
+}
+
+export function recordSplit(files: Files, directory: string, path: string, seed: number, range: RowRange): void {
+  appendNote(files, directory, path, encodeLine({ split: rangeName(range) }, seed));
+}
+
+export function recordEnd(files: Files, directory: string, path: string, seed: number, end: number): void {
+  appendNote(files, directory, path, encodeLine({ end }, seed));
+}
+
+export function readNotes(files: Files, path: string, seed: number): Notes {
+  const file = files.open(path, "read");
+  try {
+    const bytes = new Uint8Array(Math.min(file.bytes, maxBytes));
+    return decodeNotes(bytes.subarray(0, file.read(bytes, 0)), seed);
+  } finally {
+    file.close();
+  }
+}
