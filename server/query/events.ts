@@ -1,0 +1,109 @@
+import { Elysia } from "elysia";
+import { limits } from "../contract/limits.ts";
+import type { Events } from "../contract/read.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { type ExportFormat, exportFormats } from "./event-formats.ts";
+import {
+  createEventPages,
+  type EventFilter,
+  type EventPage,
+  type EventPlace,
+  type ReadEventPage,
+} from "./event-pages.ts";
+import { readParameters } from "./parameters.ts";
+import type { Reader } from "./reader.ts";
+import { answer, invalidParameter, jsonAnswer, noStore } from "./refusal.ts";
+
+/** Events in one export, which is streamed page by page; also what it gives without a limit. */
+export const exportEventsMax = 1_000_000;
+
+/** GET /api/events: raw events, newest first; JSON by pages, NDJSON and CSV as a stream. */
+export function createEventRoutes(deps: { reader: Reader }) {
+  const readPage = createEventPages(deps.reader);
+  return new Elysia({ name: "events" }).get("/api/events", ({ request }) =>
+    answer(async () => {
+      const parameters = readParameters(new URL(request.url), eventParameters);
+      const filter: EventFilter = {
+        deviceId: parameters.text("device_id", limits.deviceIdCharacters),
+        eventTypes: parameters.texts("event_type", limits.eventTypeCharacters, limits.historySeries),
+        fromMs: parameters.time("from"),
+        toMs: parameters.time("to"),
+      };
+      if (filter.fromMs !== undefined && filter.toMs !== undefined && filter.fromMs >= filter.toMs) {
+        throw invalidParameter("from", "must be before `to`");
+      }
+      const format = parameters.choice("format", ["json", "ndjson", "csv"]) ?? "json";
+      const limitMax = format === "json" ? limits.pageMax : exportEventsMax;
+      const limitDefault = format === "json" ? limits.pageDefault : exportEventsMax;
+      const limit = parameters.integer("limit", 1, limitMax) ?? limitDefault;
+      const scope = ["events", filter.deviceId ?? null, filter.eventTypes, filter.fromMs ?? null, filter.toMs ?? null];
+      const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
+      const after = cursor === undefined ? null : decodePlace(cursor, scope);
+
+      const page = await readPage(filter, after, Math.min(limit, limits.pageMax), request.signal);
+      if (format !== "json") {
+        return exportAnswer(exportFormats[format], { readPage, filter, limit, first: page, signal: request.signal });
+      }
+      const next = page.next === null ? null : encodePlace(page.next, scope);
+      return jsonAnswer<Events>({ events: page.events, cursor: next });
+    }),
+  );
+}
+
+const eventParameters = ["device_id", "event_type", "from", "to", "limit", "cursor", "format"];
+
+const encodePlace = (place: EventPlace, scope: readonly unknown[]): string =>
+  encodeCursor(scope, [place.timestampMs, place.hash, place.equals]);
+
+function decodePlace(cursor: string, scope: readonly unknown[]): EventPlace {
+  const [timestampMs, hash, equals] = decodeCursor(cursor, scope, ["integer", "digits", "integer"]);
+  return { timestampMs: Number(timestampMs), hash: String(hash), equals: Number(equals) };
+}
+
+interface Export {
+  readPage: ReadEventPage;
+  filter: EventFilter;
+  limit: number;
+  /** Read before the answer begins, so that what goes wrong at once has its own status. */
+  first: EventPage;
+  signal: AbortSignal;
+}
+
+/** One page is held at a time, and the next is read when the client has taken it. A failure half-way breaks the transfer. */
+function exportAnswer(format: ExportFormat, task: Export): Response {
+  const gone = new AbortController();
+  const signal = AbortSignal.any([task.signal, gone.signal]);
+  const encoder = new TextEncoder();
+  let page: EventPage | null = task.first;
+  let left = task.limit;
+  let head = format.head;
+
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (page === null) return controller.close();
+        const { events, next } = page;
+        const text = head + events.map(format.encode).join("");
+        head = "";
+        left -= events.length;
+        if (text !== "") controller.enqueue(encoder.encode(text));
+        page =
+          next === null || left <= 0
+            ? null
+            : await task.readPage(task.filter, next, Math.min(left, limits.pageMax), signal);
+        if (page === null) controller.close();
+      },
+      cancel: () => gone.abort(),
+    },
+    { highWaterMark: 0 },
+  );
+  const name = `events.${format === exportFormats.csv ? "csv" : "ndjson"}`;
+  return new Response(body, {
+    headers: {
+      "Content-Type": format.contentType,
+      "Content-Disposition": `attachment; filename="${name}"`,
+      "X-Content-Type-Options": "nosniff",
+      ...noStore,
+    },
+  });
+}

@@ -1,0 +1,178 @@
+import { Elysia } from "elysia";
+import { limits } from "../contract/limits.ts";
+import type { EventTypes, History, HistoryPoint } from "../contract/read.ts";
+import { type HistoryPlan, planHistory, type Rollup, rollups, widenRange } from "./history-plan.ts";
+import { readParameters, readRange, type TimeRange } from "./parameters.ts";
+import type { Query, Reader } from "./reader.ts";
+import { answer, jsonAnswer } from "./refusal.ts";
+
+const hourMs = 3_600_000;
+/** Series when no type is asked for, and no `limit`. */
+const seriesDefault = 10;
+const stepMaxSeconds = 366 * 86_400;
+const eventTypesMax = 10_000;
+
+interface HistoryAsk {
+  eventTypes: string[];
+  deviceId: string | undefined;
+  seriesMax: number;
+}
+
+/** GET /api/history and GET /api/event-types: what the rollups know. */
+export function createHistoryRoutes(deps: { reader: Reader; now: () => number }) {
+  const { reader, now } = deps;
+  return new Elysia({ name: "history" })
+    .get("/api/history", ({ request }) =>
+      answer(async () => {
+        const parameters = readParameters(new URL(request.url), historyParameters);
+        const ask: HistoryAsk = {
+          eventTypes: parameters.texts("event_type", limits.eventTypeCharacters, limits.historySeries),
+          deviceId: parameters.text("device_id", limits.deviceIdCharacters),
+          seriesMax: parameters.integer("limit", 1, limits.historySeries) ?? seriesDefault,
+        };
+        const nowMs = now();
+        const plan = planHistory({
+          range: readRange(parameters, nowMs, hourMs),
+          nowMs,
+          stepSeconds: parameters.integer("step", 1, stepMaxSeconds),
+          hasDevice: ask.deviceId !== undefined,
+        });
+        const rows = await reader.rows<HistoryRow>(createHistoryQuery(plan, ask), request.signal);
+        return jsonAnswer<History>({
+          from: new Date(plan.range.fromMs).toISOString(),
+          to: new Date(plan.range.toMs).toISOString(),
+          step_seconds: plan.stepSeconds,
+          source: plan.table,
+          series: groupSeries(rows, ask.eventTypes),
+        });
+      }),
+    )
+    .get("/api/event-types", ({ request }) =>
+      answer(async () => {
+        const parameters = readParameters(new URL(request.url), eventTypesParameters);
+        const nowMs = now();
+        // All time when no range is given: it is the register of types.
+        const range = readRange(parameters, nowMs + futureMs, Number.POSITIVE_INFINITY);
+        const limit = parameters.integer("limit", 1, eventTypesMax) ?? eventTypesMax;
+        const query = createEventTypesQuery(range, nowMs, limit);
+        const rows = await reader.rows<{ event_type: string; event_count: number }>(query, request.signal);
+        return jsonAnswer<EventTypes>({ event_types: rows });
+      }),
+    );
+}
+
+const historyParameters = ["event_type", "device_id", "from", "to", "step", "limit"];
+const eventTypesParameters = ["from", "to", "limit"];
+/** A device's clock may be ahead; "all time" includes what it has sent. */
+const futureMs = 24 * hourMs;
+
+interface HistoryRow {
+  event_type: string;
+  /** Epoch seconds. */
+  step: number;
+  count: number;
+  values: number;
+  total: number | null;
+  lowest: number | null;
+  highest: number | null;
+  quantiles: (number | null)[];
+}
+
+/** The same figures from a rollup's states or from raw events; the bounds on values are those of ddl/002_rollups.sql. */
+const rollupFigures = `
+  sum(event_count) AS count, sum(value_count) AS values, sum(value_sum) AS total,
+  min(value_min) AS lowest, max(value_max) AS highest,
+  quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(value_quantiles) AS quantiles`;
+const rawFigures = `
+  count() AS count, count(value_float) AS values, ifNull(sum(value_float), 0) AS total,
+  min(value_float) AS lowest, max(value_float) AS highest,
+  quantilesDD(0.01, 0.5, 0.95, 0.99)(if(abs(value_float) < 1e-18, 0, clamp(value_float, -1e21, 1e21))) AS quantiles`;
+
+function createHistoryQuery(plan: HistoryPlan, ask: HistoryAsk): Query {
+  const isRaw = plan.table === "telemetry_events";
+  const range = isRaw ? rawRange : rollupRange;
+  const device = ask.deviceId === undefined ? "" : "AND device_id = {device:String}";
+  const seconds = isRaw ? "toUnixTimestamp(timestamp)" : "toUnixTimestamp(time)";
+  const largest = `
+    SELECT event_type FROM ${plan.table} WHERE ${range} ${device}
+    GROUP BY event_type ORDER BY ${isRaw ? "count()" : "sum(event_count)"} DESC, event_type LIMIT {series:UInt32}`;
+  const types = ask.eventTypes.length > 0 ? "{types:Array(String)}" : `(${largest})`;
+  return {
+    sql: `
+      SELECT event_type, intDiv(${seconds}, {step:UInt32}) * {step:UInt32} AS step, ${isRaw ? rawFigures : rollupFigures}
+      FROM ${plan.table}
+      WHERE ${range} ${device} AND event_type IN ${types}
+      GROUP BY event_type, step
+      ORDER BY event_type, step`,
+    params: {
+      ...rangeParams(plan.range),
+      step: plan.stepSeconds,
+      series: ask.seriesMax,
+      types: ask.eventTypes,
+      device: ask.deviceId ?? "",
+    },
+    rowsMax: limits.historySeries * limits.historyPoints,
+  };
+}
+
+const rawRange =
+  "timestamp >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND timestamp < fromUnixTimestamp64Milli({to:Int64}, 'UTC')";
+/** The range is in whole units here. */
+const rollupRange =
+  "time >= toDateTime(intDiv({from:Int64}, 1000), 'UTC') AND time < toDateTime(intDiv({to:Int64}, 1000), 'UTC')";
+
+const rangeParams = (range: TimeRange) => ({ from: range.fromMs, to: range.toMs });
+
+/** Series in the order asked for, empty ones included; without a wish, the largest first. */
+function groupSeries(rows: readonly HistoryRow[], asked: readonly string[]): History["series"] {
+  const points = new Map<string, HistoryPoint[]>(asked.map((type) => [type, []]));
+  const counts = new Map<string, number>();
+  for (const row of rows) {
+    const series = points.get(row.event_type) ?? [];
+    series.push(createPoint(row));
+    points.set(row.event_type, series);
+    counts.set(row.event_type, (counts.get(row.event_type) ?? 0) + row.count);
+  }
+  const series = [...points].map(([event_type, each]) => ({ event_type, points: each }));
+  // Sorting is stable, and rows come by type.
+  if (asked.length === 0) series.sort((a, b) => (counts.get(b.event_type) ?? 0) - (counts.get(a.event_type) ?? 0));
+  return series;
+}
+
+function createPoint(row: HistoryRow): HistoryPoint {
+  const { lowest, highest, values, total } = row;
+  // A sketch gives the middle of a bin, which may lie just outside of what was measured.
+  const quantile = (index: number): number | null => {
+    const value = row.quantiles[index] ?? null;
+    return value === null || lowest === null || highest === null ? null : Math.min(Math.max(value, lowest), highest);
+  };
+  return {
+    time: new Date(row.step * 1000).toISOString(),
+    count: row.count,
+    avg: values > 0 && total !== null ? total / values : null,
+    min: lowest,
+    max: highest,
+    p50: quantile(0),
+    p95: quantile(1),
+    p99: quantile(2),
+  };
+}
+
+/** Ranges longer than this are counted in minutes, and in hours beyond the second. */
+const secondsRangeMaxMs = 2 * hourMs;
+const minutesRangeMaxMs = 7 * 24 * hourMs;
+
+/** Counted from the coarsest rollup that is still fine beside the range; its ends are widened to whole units. */
+function createEventTypesQuery(range: TimeRange, nowMs: number, limit: number): Query {
+  const lengthMs = range.toMs - range.fromMs;
+  const fine = lengthMs <= secondsRangeMaxMs ? 0 : lengthMs <= minutesRangeMaxMs ? 1 : 2;
+  const isKept = (rollup: Rollup): boolean => range.fromMs >= nowMs - rollup.keptSeconds * 1000;
+  const rollup = rollups.slice(fine).find(isKept) ?? (rollups[2] as Rollup);
+  return {
+    sql: `
+      SELECT event_type, sum(event_count) AS event_count FROM ${rollup.table} WHERE ${rollupRange}
+      GROUP BY event_type ORDER BY event_count DESC, event_type LIMIT {limit:UInt32}`,
+    params: { ...rangeParams(widenRange(range, rollup.unitSeconds)), limit },
+    rowsMax: limit,
+  };
+}

@@ -1,0 +1,107 @@
+import { invalidParameter } from "./refusal.ts";
+
+/** The parameters of one request, each checked when it is read. An empty value counts as absent. */
+export interface Parameters {
+  text(name: string, maxCharacters: number): string | undefined;
+  /** A parameter that may repeat; duplicates count once. */
+  texts(name: string, maxCharacters: number, maxCount: number): string[];
+  integer(name: string, min: number, max: number): number | undefined;
+  choice<const T extends string>(name: string, choices: readonly T[]): T | undefined;
+  /** Epoch milliseconds. */
+  time(name: string): number | undefined;
+}
+
+/** ClickHouse's DateTime ends in 2106; a range may still be widened. */
+export const timeMaxMs = Date.UTC(2100, 0, 1);
+
+/**
+ * Reads a request's query string. A name that the route does not know is refused, as an unknown field of an event is: a
+ * mistyped filter must not silently give everything.
+ */
+export function readParameters(url: URL, names: readonly string[]): Parameters {
+  const given = url.searchParams;
+  for (const name of given.keys()) {
+    if (!names.includes(name)) {
+      throw invalidParameter(name.slice(0, 64), `not a parameter of this route, which has ${names.join(", ")}`);
+    }
+  }
+
+  const all = (name: string): string[] => given.getAll(name).filter((value) => value !== "");
+  const one = (name: string): string | undefined => {
+    const values = all(name);
+    if (values.length > 1) throw invalidParameter(name, "may be given only once");
+    return values[0];
+  };
+  const bounded = (name: string, value: string, maxCharacters: number): string => {
+    if (value.length > maxCharacters) throw invalidParameter(name, `at most ${maxCharacters} characters`);
+    return value;
+  };
+
+  return {
+    text(name, maxCharacters) {
+      const value = one(name);
+      return value === undefined ? undefined : bounded(name, value, maxCharacters);
+    },
+    texts(name, maxCharacters, maxCount) {
+      const values = [...new Set(all(name))];
+      if (values.length > maxCount) throw invalidParameter(name, `may be given at most ${maxCount} times`);
+      return values.map((value) => bounded(name, value, maxCharacters));
+    },
+    integer(name, min, max) {
+      const value = one(name);
+      if (value === undefined) return undefined;
+      const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+      if (!(number >= min && number <= max)) throw invalidParameter(name, `a whole number from ${min} to ${max}`);
+      return number;
+    },
+    choice(name, choices) {
+      const value = one(name);
+      if (value === undefined) return undefined;
+      const choice = choices.find((each) => each === value);
+      if (choice === undefined) throw invalidParameter(name, `one of ${choices.join(", ")}`);
+      return choice;
+    },
+    time(name) {
+      const value = one(name);
+      if (value === undefined) return undefined;
+      const timeMs = parseTime(value);
+      if (timeMs === undefined || timeMs < 0 || timeMs > timeMaxMs) {
+        throw invalidParameter(name, "an ISO 8601 time or epoch milliseconds, from 1970 to 2100");
+      }
+      return timeMs;
+    },
+  };
+}
+
+const isoTime =
+  /^(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(?:([Zz])|([+ -])(\d{2}):?(\d{2}))?)?$/;
+
+/** Epoch milliseconds of an ISO 8601 time or of digits; a time without a zone is UTC. A `+` that came unescaped is a space. */
+export function parseTime(text: string): number | undefined {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  const match = isoTime.exec(text);
+  if (match === null) return undefined;
+  const part = (index: number): number => Number(match[index] ?? 0);
+  const [year, month, day, hour, minute, second] = [part(1), part(2), part(3), part(4), part(5), part(6)];
+  const offsetMinutes = (match[9] === "-" ? -1 : 1) * (part(10) * 60 + part(11));
+  if (hour > 23 || minute > 59 || second > 59 || part(10) > 14 || part(11) > 59) return undefined;
+  const milliseconds = Number((match[7] ?? "0").padEnd(3, "0").slice(0, 3));
+  const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second, milliseconds));
+  // 30 February would silently be 2 March; and below year 100 `Date.UTC` means another century.
+  const exists = date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  return exists ? date.getTime() - offsetMinutes * 60_000 : undefined;
+}
+
+export interface TimeRange {
+  fromMs: number;
+  /** Exclusive. */
+  toMs: number;
+}
+
+/** `from` and `to`, with the last `defaultMs` before `to` when `from` is absent and now when `to` is. */
+export function readRange(parameters: Parameters, nowMs: number, defaultMs: number): TimeRange {
+  const toMs = parameters.time("to") ?? nowMs;
+  const fromMs = parameters.time("from") ?? Math.max(0, toMs - defaultMs);
+  if (fromMs >= toMs) throw invalidParameter("from", "must be before `to`, which is now when it is not given");
+  return { fromMs, toMs };
+}

@@ -1,0 +1,131 @@
+import { type ClickHouseClient, ClickHouseError, type ClickHouseSettings } from "@clickhouse/client";
+import type { Log } from "../ops/log.ts";
+import { Refusal } from "./refusal.ts";
+
+/** The limits of one reading query. What is not given is the default. */
+export interface ReaderOptions {
+  /** Seconds that ClickHouse may work on one query. Default 15. */
+  queryTimeoutSeconds?: number;
+  /** Default 768 MiB: the embedded engine has 2 GiB, and inserts come first. */
+  queryMemoryBytes?: number;
+  /** Queries that run at once; more of them wait. Default 4. */
+  queriesMax?: number;
+  /** Queries that wait; more are refused with 503. Default 64. */
+  waitingMax?: number;
+}
+
+export interface Query {
+  sql: string;
+  params: Record<string, string | number | readonly string[]>;
+  /** Rows of the result; more is an error, so that a mistake cannot fill memory. */
+  rowsMax: number;
+}
+
+/** Runs reading queries under limits. Throws `Refusal` when ClickHouse is away, too slow, or says no. */
+export interface Reader {
+  rows<T>(query: Query, signal: AbortSignal): Promise<T[]>;
+}
+
+const resultBytesMax = 64 * 1024 * 1024;
+/** Between ClickHouse's own time limit, whose error says more, and giving up on its answer. */
+const answerMarginMs = 2_000;
+
+/**
+ * Exception codes, by what they mean to someone who reads; any other is `query_failed`.
+ * Source: ClickHouse, `src/Common/ErrorCodes.cpp`.
+ */
+const timeoutCodes: ReadonlySet<string> = new Set(["159", "160", "209"]);
+const unavailableCodes: ReadonlySet<string> = new Set([
+  "60", // UNKNOWN_TABLE: the schema is not there yet
+  "81", // UNKNOWN_DATABASE
+  "202", // TOO_MANY_SIMULTANEOUS_QUERIES
+  "210", // NETWORK_ERROR
+  "236", // ABORTED: it is shutting down
+  "242", // TABLE_IS_READ_ONLY
+  "279", // ALL_CONNECTION_TRIES_FAILED
+  "999", // KEEPER_EXCEPTION
+]);
+const tooLargeCodes: ReadonlySet<string> = new Set(["158", "241", "307", "396"]);
+
+export function createReader(deps: { clickhouse: ClickHouseClient; log: Log }, options: ReaderOptions = {}): Reader {
+  const timeoutSeconds = options.queryTimeoutSeconds ?? 15;
+  const gate = createGate(options.queriesMax ?? 4, options.waitingMax ?? 64);
+  const settings: ClickHouseSettings = {
+    // Whatever the user may do, this query reads. 2: no writes, while other settings may still be set; all of them are ours.
+    readonly: "2",
+    max_execution_time: timeoutSeconds,
+    timeout_overflow_mode: "throw",
+    max_memory_usage: String(options.queryMemoryBytes ?? 768 * 1024 * 1024),
+    max_result_bytes: String(resultBytesMax),
+    result_overflow_mode: "throw",
+    // A reader who has gone needs no answer.
+    cancel_http_readonly_queries_on_client_close: 1,
+    // Defaults have changed between releases: numbers are numbers, and what JSON cannot say is null.
+    output_format_json_quote_64bit_integers: 0,
+    output_format_json_quote_denormals: 0,
+  };
+
+  return {
+    async rows<T>(query: Query, signal: AbortSignal) {
+      const leave = await gate.enter();
+      const timeout = AbortSignal.timeout(timeoutSeconds * 1000 + answerMarginMs);
+      try {
+        signal.throwIfAborted();
+        const result = await deps.clickhouse.query({
+          query: query.sql,
+          query_params: query.params,
+          format: "JSONEachRow",
+          abort_signal: AbortSignal.any([signal, timeout]),
+          clickhouse_settings: { ...settings, max_result_rows: String(query.rowsMax) },
+        });
+        return await result.json<T>();
+      } catch (error) {
+        const refusal = refusalOf(error, timeout.aborted);
+        if (!signal.aborted) deps.log("warn", "a reading query failed", { code: refusal.code, reason: String(error) });
+        throw refusal;
+      } finally {
+        leave();
+      }
+    },
+  };
+}
+
+function refusalOf(error: unknown, timedOut: boolean): Refusal {
+  const tooSlow = new Refusal("query_timeout", "The query took too long. Ask for a shorter range or fewer rows.");
+  const away = new Refusal("clickhouse_unavailable", "ClickHouse cannot be reached. Events are still accepted.");
+  if (timedOut) return tooSlow;
+  if (!(error instanceof ClickHouseError)) {
+    return error instanceof Error && error.message === "Timeout error." ? tooSlow : away;
+  }
+  if (timeoutCodes.has(error.code)) return tooSlow;
+  if (unavailableCodes.has(error.code)) return away;
+  if (tooLargeCodes.has(error.code)) {
+    return new Refusal("query_failed", "The query is too large. Ask for a shorter range or fewer rows.");
+  }
+  return new Refusal("query_failed", "ClickHouse refused the query. The service's log has the reason.");
+}
+
+interface Gate {
+  /** Resolves when there is room; call what it gives exactly once. */
+  enter(): Promise<() => void>;
+}
+
+function createGate(runningMax: number, waitingMax: number): Gate {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  const leave = (): void => {
+    const next = waiting.shift();
+    // The place is handed on, not given up and taken again.
+    if (next === undefined) running--;
+    else next();
+  };
+  return {
+    async enter() {
+      if (running < runningMax) running++;
+      else if (waiting.length < waitingMax) await new Promise<void>((resolve) => waiting.push(resolve));
+      else
+        throw new Refusal("clickhouse_unavailable", "Too many queries are waiting for ClickHouse. Try again shortly.");
+      return leave;
+    },
+  };
+}

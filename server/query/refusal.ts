@@ -1,0 +1,30 @@
+import type { ErrorCode } from "../contract/error.ts";
+import { errorResponse } from "../ops/errors.ts";
+
+/** A request that gets an error answer. Its message is for the person who asked: no SQL, no path, no stack. */
+export class Refusal extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export const invalidParameter = (name: string, rule: string): Refusal =>
+  new Refusal("invalid_parameter", `${name}: ${rule}`);
+
+/** Runs a handler; what it refuses becomes the answer, anything else is a bug and is thrown on. */
+export async function answer(handle: () => Promise<Response>): Promise<Response> {
+  try {
+    return await handle();
+  } catch (error) {
+    if (error instanceof Refusal) return errorResponse(error.code, error.message);
+    throw error;
+  }
+}
+
+/** Figures that change by the second are nobody's to keep. */
+export const noStore = { "Cache-Control": "no-store" } as const;
+
+export const jsonAnswer = <T>(body: T): Response => Response.json(body, { headers: noStore });

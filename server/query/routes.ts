@@ -1,0 +1,30 @@
+import type { ClickHouseClient } from "@clickhouse/client";
+import { Elysia } from "elysia";
+import type { Log } from "../ops/log.ts";
+import { createDeviceRoutes } from "./devices.ts";
+import { createEventRoutes } from "./events.ts";
+import { createHistoryRoutes } from "./history.ts";
+import { createReader, type ReaderOptions } from "./reader.ts";
+
+export interface QueryRoutesDeps {
+  /** Its default database holds Sluice's tables. */
+  clickhouse: ClickHouseClient;
+  /** Epoch milliseconds. */
+  now: () => number;
+  log: Log;
+}
+
+/**
+ * The reading routes of INTERFACE, "Reading back": history, event types, devices, events. They only read, under limits of
+ * time, memory, rows and number; every value of a request is bound, never spliced.
+ *
+ * @example
+ * const app = new Elysia().use(createQueryRoutes({ clickhouse, now: Date.now, log }));
+ */
+export function createQueryRoutes(deps: QueryRoutesDeps, options: ReaderOptions = {}) {
+  const reader = createReader(deps, options);
+  return new Elysia({ name: "query" })
+    .use(createHistoryRoutes({ reader, now: deps.now }))
+    .use(createDeviceRoutes({ reader, now: deps.now }))
+    .use(createEventRoutes({ reader }));
+}
