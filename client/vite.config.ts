@@ -52,6 +52,8 @@ export default defineConfig({
   build: {
     outDir: "dist",
     emptyOutDir: true,
+    // The size budget test reads which chunk needs which.
+    manifest: true,
     target: "es2022",
     sourcemap: false,
     // Inlined images would need `img-src data:` in the content security policy.

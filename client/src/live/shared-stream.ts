@@ -126,6 +126,8 @@ export function makeSharedStream(deps: SharedStreamDeps, handlers: SharedStreamH
         "abort",
         () => {
           holder = false;
+          // The new holder gets its time to be heard; without it, the two would take the lock from each other.
+          heardAtMs = deps.now();
           handlers.onRole?.(false);
           sse?.stop();
           sse = undefined;
@@ -142,8 +144,14 @@ export function makeSharedStream(deps: SharedStreamDeps, handlers: SharedStreamH
     else sse?.retryNow();
   };
 
+  let inLine = false;
   const compete = async (steal: boolean): Promise<void> => {
+    if (!steal) {
+      if (inLine) return;
+      inLine = true;
+    }
     await deps.requestLock(steal, stop.signal, hold);
+    if (!steal) inLine = false;
     // The lock was taken from us by a tab that thought us dead: stand in line again.
     if (!stopped && !holder) {
       heardAtMs = deps.now();
