@@ -77,6 +77,8 @@ interface Encoded {
   /** How many events were invalid; `rejected` names at most `limits.errorDetails` of a refused request. */
   readonly rejectedCount: number;
   readonly watched: StoredEvent[];
+  /** The observation queue is full, which the ring should have been before. */
+  readonly overflow: boolean;
 }
 
 /**
@@ -189,7 +191,9 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
 
     const atMs = now();
     const epoch = aggregator.currentEpoch;
-    const refusal = push(encoded.rowCount, epoch, key === null ? noMeta : keyMeta({ key, atMs, answer }));
+    const refusal = encoded.overflow
+      ? refuseFull()
+      : push(encoded.rowCount, epoch, key === null ? noMeta : keyMeta({ key, atMs, answer }));
     if (refusal) {
       aggregator.queue.rewind(mark);
       return refusal;
@@ -212,6 +216,7 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     const rejected: EventError[] = [...malformed];
     let rejectedCount = malformed.length;
     let rowCount = 0;
+    let overflow = false;
     const watched: StoredEvent[] = [];
     const { types, queue } = aggregator;
     const watching = watch.watchedDevices.size > 0;
@@ -227,7 +232,7 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
       for (const fault of faults) if (rejected.length < limits.errorDetails) rejected.push({ index, ...fault });
     }
     if (malformed.length > 0) rejected.sort((a, b) => a.index - b.index);
-    return { rowCount, rejected: rejected.slice(0, limits.errorDetails), rejectedCount, watched };
+    return { rowCount, rejected: rejected.slice(0, limits.errorDetails), rejectedCount, watched, overflow };
 
     function encodeEvent(event: Event): Fault[] | undefined {
       const timeMs = eventTimeMs(event, nowMs, options);
@@ -242,7 +247,7 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
         encoder.rewind(before);
         return [surrogateFault(event)];
       }
-      queue.push(
+      overflow ||= !queue.push(
         types.indexOf(event.event_type),
         Math.floor(timeMs / 1000),
         event.value_float ?? Number.NaN,
@@ -264,13 +269,17 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
       return refuse("journal_full", "the journal is full (JOURNAL_MAX_BYTES); nothing was accepted");
     }
     if (!ring.tryPush(rows, rowCount, epoch, meta)) {
-      return refuse("ring_full", "the service is taking in as much as it can; nothing was accepted");
+      return refuseFull();
     }
     unfolded.push({ rows: rowCount, epoch });
     counts.accepted += rowCount;
     writer.wake();
     deps.onAccepted(rowCount);
     return undefined;
+  }
+
+  function refuseFull(): Response {
+    return refuse("ring_full", "the service is taking in as much as it can; nothing was accepted");
   }
 
   function refuseParsed(parsed: Extract<ParsedRequest, { ok: false }>): Response {

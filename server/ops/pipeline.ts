@@ -1,7 +1,7 @@
-import type { PipelineDetail } from "../contract/read.ts";
-import type { Pipeline } from "../contract/stream.ts";
 import { type DeadLetter, readDeadLetters } from "../../workers/writer/dead-letter.ts";
 import type { StoredBatch, WriterStatus } from "../../workers/writer/messages.ts";
+import type { PipelineDetail } from "../contract/read.ts";
+import type { Pipeline } from "../contract/stream.ts";
 import type { IngestCounts } from "../ingest/ingest.ts";
 
 const batchesShown = 60;
@@ -63,7 +63,8 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
       stored: storedRows,
       pending,
       dead_lettered: deadLettered,
-      store_lag_seconds: pending === 0 || status.oldestMs === null ? 0 : Math.max(0, deps.now() - status.oldestMs) / 1000,
+      store_lag_seconds:
+        pending === 0 || status.oldestMs === null ? 0 : Math.max(0, deps.now() - status.oldestMs) / 1000,
       clickhouse: status.clickhouse,
     };
   }

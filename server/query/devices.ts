@@ -191,15 +191,16 @@ interface TypeRow {
   event_type: string;
   event_count: number;
   last_ms: number;
-  newest: [value_float: number | null, value_string: string | null];
+  last_value_float: number | null;
+  last_value_string: string | null;
 }
 
 const createType = (row: TypeRow): DeviceDetail["event_types"][number] => ({
   event_type: row.event_type,
   event_count: row.event_count,
   last_seen: new Date(row.last_ms).toISOString(),
-  last_value_float: row.newest[0],
-  last_value_string: row.newest[1],
+  last_value_float: row.last_value_float,
+  last_value_string: row.last_value_string,
 });
 
 function createTypesQuery(device: DeviceRow): Query {
@@ -208,7 +209,8 @@ function createTypesQuery(device: DeviceRow): Query {
     sql: `
       SELECT
         event_type, count() AS event_count, toUnixTimestamp64Milli(max(timestamp)) AS last_ms,
-        argMax((value_float, value_string), (timestamp, received_at)) AS newest
+        (argMax((value_float, value_string), (timestamp, received_at)) AS newest).1 AS last_value_float,
+        newest.2 AS last_value_string
       FROM telemetry_events
       WHERE device_id = {device:String}
         AND timestamp >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')

@@ -12,14 +12,16 @@ export interface ClickHouseAddress {
 }
 
 /** `@clickhouse/client` set up as every part of Sluice uses it. Its own logger is silent: failures are reported by the caller. */
-export function connectClickHouse(address: ClickHouseAddress, url: string, requestTimeoutMs: number): ClickHouseClient {
+export function connectClickHouse(
+  address: ClickHouseAddress,
+  options: { url: string; database: string; requestTimeoutMs: number },
+): ClickHouseClient {
   return createClient({
-    url,
+    url: options.url,
     username: address.user,
     password: address.password,
-    // The schema may not have been applied yet; statements name the database themselves.
-    database: "default",
-    request_timeout: requestTimeoutMs,
+    database: options.database,
+    request_timeout: options.requestTimeoutMs,
     max_open_connections: 4,
     log: { level: ClickHouseLogLevel.OFF },
   });
@@ -41,7 +43,10 @@ export interface RowStore {
 const maxAnswerBytes = 256 * 2 ** 20;
 
 export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: number): RowStore {
-  const clients = address.urls.map((url) => connectClickHouse(address, url, requestTimeoutMs));
+  const clients = address.urls.map((url) =>
+    // The database may not be there before the schema is applied; statements name it themselves.
+    connectClickHouse(address, { url, database: "default", requestTimeoutMs }),
+  );
   let current = 0;
   const client = (): ClickHouseClient => clients[current % clients.length] as ClickHouseClient;
   const statement = `INSERT INTO \`${address.database}\`.telemetry_events (${rowColumns.join(", ")}) FORMAT RowBinary`;
@@ -63,7 +68,7 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
           abort_signal: abort.signal,
           clickhouse_settings: { ...insertSettings, insert_deduplication_token: token, wait_end_of_query: 1 },
         });
-        const answer = await collect(result.stream, 64 * 1024);
+        const answer = await readAll(result.stream, 64 * 1024);
         // A confirmed insert has an empty body. ClickHouse may send its 200 before it fails, with the exception after it.
         if (answer.length > 0) throw exceptionIn(new TextDecoder().decode(answer));
       } finally {
@@ -76,7 +81,7 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
       const timer = setTimeout(() => abort.abort(new Error(`no answer after ${timeoutMs} ms`)), timeoutMs);
       try {
         const result = await client().exec({ query: sql, abort_signal: abort.signal });
-        return await collect(result.stream, maxAnswerBytes);
+        return await readAll(result.stream, maxAnswerBytes);
       } finally {
         clearTimeout(timer);
       }
@@ -87,7 +92,7 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
   };
 }
 
-async function collect(stream: Readable, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+export async function readAll(stream: Readable, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of stream as AsyncIterable<Uint8Array>) {

@@ -4,8 +4,12 @@ import type { FromWriter, ToWriter, WriterOptions } from "./messages.ts";
 
 export type WriterEvents = { [K in FromWriter["type"]]?: (message: Extract<FromWriter, { type: K }>) => void };
 
+export type WriterReady = Extract<FromWriter, { type: "ready" }>;
+
 /** The main thread's end of the writer thread. */
 export interface WriterClient {
+  /** What an earlier run left. Rejects when the journal cannot be opened. */
+  readonly ready: Promise<WriterReady>;
   readonly ring: RingProducer;
   /** Call after frames were pushed: wakes the thread if it sleeps. 20 ns when it does not, 1.5 µs when it does. */
   wake(): void;
@@ -17,10 +21,10 @@ export interface WriterClient {
   stop(timeoutMs: number): Promise<number>;
 }
 
-/** Starts the thread; `events` hears of everything that it reports. Rejects when the journal cannot be opened. */
-export async function startWriter(options: WriterOptions, events: WriterEvents): Promise<WriterClient> {
+/** Starts the thread; `events` hears of everything that it reports. */
+export function startWriter(options: WriterOptions, events: WriterEvents): WriterClient {
   const worker = new Worker(new URL("./main.ts", import.meta.url).href, { name: "writer" });
-  const ready = Promise.withResolvers<void>();
+  const ready = Promise.withResolvers<WriterReady>();
   const stopped = Promise.withResolvers<number>();
   const queries = new Map<number, (answer: Awaited<ReturnType<WriterClient["query"]>>) => void>();
   let nextQuery = 1;
@@ -41,7 +45,7 @@ export async function startWriter(options: WriterOptions, events: WriterEvents):
         ready.reject(new Error(message.message));
         break;
       case "ready":
-        ready.resolve();
+        ready.resolve(message);
         break;
       case "stopped":
         stopped.resolve(message.leftRows);
@@ -56,9 +60,9 @@ export async function startWriter(options: WriterOptions, events: WriterEvents):
   };
 
   send({ type: "start", options });
-  await ready.promise;
   const ring = new RingProducer(options.ring);
   return {
+    ready: ready.promise,
     ring,
     wake() {
       if (ring.takeSleeping()) send({ type: "wake" });

@@ -1,0 +1,66 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { staticPlugin } from "@elysiajs/static";
+import { type AnyElysia, Elysia } from "elysia";
+import { errorResponse } from "./ops/errors.ts";
+import type { Log } from "./ops/log.ts";
+
+export interface AppDeps {
+  /** One Elysia instance a controller. */
+  readonly controllers: readonly AnyElysia[];
+  /** `client/dist`; without it (not built) the dashboard's paths say so. */
+  readonly clientDirectory: string;
+  readonly log: Log;
+}
+
+/** Vite names these files by their content. */
+const oneYearSeconds = 31_536_000;
+
+/**
+ * Everything but the two hot routes: reading, health, the dashboard's files. `/ingest` and `/dashboard-stream` are raw Bun
+ * routes in front of it (see main.ts). Testable without a port: `app.handle(request)`.
+ */
+export async function createApp(deps: AppDeps) {
+  const { clientDirectory } = deps;
+  const app = new Elysia().onError(({ code, error, request }) => {
+    if (code === "NOT_FOUND") return errorResponse("not_found", "there is nothing here");
+    if (code === "PARSE") return errorResponse("malformed_json", "the body is not JSON");
+    if (code === "VALIDATION") return errorResponse("malformed_request", "the request is not what this route takes");
+    deps.log("error", "a request failed", {
+      method: request.method,
+      path: new URL(request.url).pathname,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    return errorResponse("internal", "this is our fault; the log has the details");
+  });
+  for (const controller of deps.controllers) app.use(controller);
+  app.all("/api/*", () => errorResponse("not_found", "there is no such API route"));
+
+  const page = join(clientDirectory, "index.html");
+  if (!existsSync(page)) {
+    return app.get("/*", () => errorResponse("not_found", "the dashboard is not built: npm run build"));
+  }
+  return app
+    .use(
+      await staticPlugin({
+        assets: join(clientDirectory, "assets"),
+        prefix: "/assets",
+        alwaysStatic: true,
+        directive: "immutable",
+        maxAge: oneYearSeconds,
+      }),
+    )
+    .use(
+      await staticPlugin({
+        assets: clientDirectory,
+        prefix: "/",
+        alwaysStatic: true,
+        ignorePatterns: [/\/assets\//, /\.html$/],
+        directive: "no-cache",
+        maxAge: null,
+      }),
+    )
+    .get("/*", () => new Response(Bun.file(page), { headers: { "Cache-Control": "no-cache" } }));
+}
+
+export type App = Awaited<ReturnType<typeof createApp>>;

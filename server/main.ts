@@ -1,0 +1,313 @@
+/** Composition root: reads the configuration, starts the parts, connects them, stops them in order. */
+import { mkdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import packageJson from "../package.json" with { type: "json" };
+import { createEmbeddedClickHouse, type EmbeddedClickHouse } from "../workers/clickhouse/supervisor.ts";
+import { createRingMemory } from "../workers/ring/ring.ts";
+import { type ClickHouseAddress, connectClickHouse } from "../workers/writer/clickhouse.ts";
+import { startWriter } from "../workers/writer/client.ts";
+import type { FromWriter } from "../workers/writer/messages.ts";
+import { openAccess } from "./access/access.ts";
+import { createAggregator } from "./aggregate/aggregator.ts";
+import { createDeviceReader } from "./aggregate/device-reader.ts";
+import { RowStitcher } from "./aggregate/recovered-rows.ts";
+import { buildRollupQuery } from "./aggregate/stored-window.ts";
+import { createApp } from "./app.ts";
+import { type Config, ConfigError, helpText, parseConfig } from "./config.ts";
+import { createIngest } from "./ingest/ingest.ts";
+import { lockDirectory } from "./ops/directory-lock.ts";
+import { errorResponse } from "./ops/errors.ts";
+import { createLog, type Log } from "./ops/log.ts";
+import { createPartsReader } from "./ops/parts.ts";
+import { createPipelineState } from "./ops/pipeline.ts";
+import { createHealthRoutes, createPipelineRoutes } from "./ops/routes.ts";
+import { createQueryRoutes } from "./query/routes.ts";
+import { createStreamHub } from "./stream/hub.ts";
+import { createTicker } from "./stream/ticker.ts";
+
+/** An epoch is closed at least this often, however long the stream's interval: batches end between epochs. */
+const epochMaxMs = 100;
+/** Rows after which an epoch is closed at once; keeps batches close to BATCH_SIZE. */
+const epochMaxRows = 65_536;
+const queryTimeoutMs = 20_000;
+/** Our own limits answer in the one error shape; Bun's comes far behind them. */
+const bunMaxBodyBytes = 2 ** 40;
+const idleTimeoutSeconds = 60;
+
+async function main(): Promise<void> {
+  if (process.argv.includes("--help") || process.argv.includes("-h")) {
+    process.stdout.write(helpText());
+    return;
+  }
+  let config: Config;
+  try {
+    config = parseConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
+  const log = createLog({
+    level: config.LOG_LEVEL,
+    format: config.LOG_FORMAT,
+    isTerminal: process.stderr.isTTY === true,
+    write: (line) => process.stderr.write(line),
+    now: () => new Date(),
+  });
+  await serve(config, log);
+}
+
+async function serve(config: Config, log: Log): Promise<void> {
+  const dataDirectory = resolve(config.DATA_DIR);
+  mkdirSync(dataDirectory, { recursive: true });
+  const lock = lockDirectory(dataDirectory);
+  if (!lock.ok) {
+    process.stderr.write(`DATA_DIR=${config.DATA_DIR}: ${lock.reason}\n`);
+    process.exit(2);
+  }
+  const { release } = lock;
+  const { address, embedded } = await openClickHouse(config, dataDirectory, log);
+  const reader = connectClickHouse(address, {
+    url: address.urls[0] as string,
+    database: config.CLICKHOUSE_DB,
+    requestTimeoutMs: queryTimeoutMs,
+  });
+  const deadLetterDirectory = join(dataDirectory, "dead-letter");
+  const access = openAccess;
+  let closing = false;
+  let pipelineChanged = true;
+
+  // The parts are made first and connected through closures: the writer thread reports nothing before this turn ends.
+  const writer = startWriter(
+    {
+      ring: createRingMemory(config.RING_BYTES),
+      journalDirectory: join(dataDirectory, "journal"),
+      journalMaxBytes: config.JOURNAL_MAX_BYTES,
+      deadLetterDirectory,
+      deadLetterMaxBytes: config.DEAD_LETTER_MAX_BYTES,
+      batchRows: config.BATCH_SIZE,
+      segmentMaxBytes: config.SEGMENT_MAX_BYTES,
+      flushIntervalMs: config.FLUSH_INTERVAL,
+      segmentMaxAgeMs: config.SEGMENT_MAX_AGE,
+      insertTimeoutMs: config.INSERT_TIMEOUT,
+      retentionDays: config.RETENTION_DAYS,
+    },
+    {
+      failed(message) {
+        log("error", "the writer thread failed; stopping, so that a restart recovers the journal", {
+          error: message.message,
+        });
+        process.exit(1);
+      },
+      durable(message) {
+        ingest.durable(message.rows);
+        ticker.touch();
+      },
+      refused: (message) => ingest.refused(message.rows, message.reason, message.message),
+      sealed: (message) => aggregator.sealed(message.epoch),
+      stored(message) {
+        pipeline.stored(message.batch);
+        aggregator.stored(message.epoch);
+        ingest.stored(message.epoch, message.batch.deadLettered === 0);
+        pipelineChanged = true;
+        ticker.touch();
+      },
+      recovered_rows: (message) => foldRecovered(message),
+      status(message) {
+        pipeline.status(message.status);
+        pipelineChanged = true;
+        ticker.touch();
+      },
+      log: (message) => log(message.level, message.message, message.fields),
+    },
+  );
+
+  const aggregator = createAggregator(
+    {
+      now: Date.now,
+      queryStored: (ranges) => writer.query(buildRollupQuery(ranges, `\`${config.CLICKHOUSE_DB}\`.telemetry_1s`)),
+      ...createDeviceReader(reader),
+      onError: (error) => log("error", "a rollup answer was not understood", { error: String(error) }),
+    },
+    { eventTypesMax: config.MAX_EVENT_TYPES, aggregationIntervalMs: config.AGGREGATION_INTERVAL },
+  );
+
+  const pipeline = createPipelineState(
+    {
+      counts: () => ingest.counts,
+      ring: () => writer.ring,
+      streams: () => hub.size,
+      closing: () => closing,
+      parts: createPartsReader(reader, config.CLICKHOUSE_DB),
+      now: Date.now,
+    },
+    { journalMaxBytes: config.JOURNAL_MAX_BYTES, deadLetterDirectory, version: packageJson.version },
+  );
+
+  const hub = createStreamHub(
+    { now: Date.now, random: Math.random, buildUpdate: (limit) => aggregator.buildUpdate(limit, pipeline.current()) },
+    { streamsMax: config.MAX_STREAMS, streamsPerViewerMax: config.MAX_STREAMS_PER_VIEWER },
+  );
+
+  const ticker = createTicker(
+    {
+      now: () => performance.now(),
+      setTimer: setTimeout,
+      clearTimer: (timer) => clearTimeout(timer as Timer),
+      tick() {
+        hub.beat();
+        const changed = aggregator.tick() || pipelineChanged;
+        pipelineChanged = false;
+        return changed ? hub.publish() : null;
+      },
+    },
+    { intervalMs: config.STREAM_INTERVAL },
+  );
+
+  let epochRows = 0;
+  const closeEpoch = (): void => {
+    epochRows = 0;
+    const closed = aggregator.closeEpoch();
+    if (closed !== null) writer.ring.closeEpoch(closed);
+  };
+  const epochTimer = setInterval(closeEpoch, Math.min(epochMaxMs, config.STREAM_INTERVAL, config.FLUSH_INTERVAL / 2));
+
+  const ingest = createIngest(
+    {
+      access,
+      writer,
+      aggregator,
+      watch: hub,
+      now: Date.now,
+      onAccepted(rows) {
+        epochRows += rows;
+        if (epochRows >= Math.min(epochMaxRows, config.BATCH_SIZE)) closeEpoch();
+      },
+    },
+    {
+      maxBodyBytes: config.MAX_BODY_BYTES,
+      maxEvents: config.MAX_EVENTS_PER_REQUEST,
+      bodyTimeoutMs: config.BODY_TIMEOUT,
+      maxClockSkewFutureMs: config.MAX_CLOCK_SKEW_FUTURE,
+      maxEventAgeMs: config.MAX_EVENT_AGE,
+      journalMaxBytes: config.JOURNAL_MAX_BYTES,
+      idempotencyMaxKeys: config.IDEMPOTENCY_MAX_KEYS,
+    },
+  );
+
+  // What an earlier run left belongs to the live view, too: one epoch a batch, before those of this run.
+  let stitcher = new RowStitcher();
+  let folded: Promise<unknown> = Promise.resolve();
+  function foldRecovered({ epoch, rows, last }: Extract<FromWriter, { type: "recovered_rows" }>): void {
+    const whole = stitcher.push(rows);
+    if (last) stitcher = new RowStitcher();
+    folded = folded.then(() => aggregator.foldRows(epoch, whole)).then(() => writer.recoveredTaken());
+  }
+
+  const recovery = await writer.ready;
+  aggregator.startAt(recovery.recovered.length + 1);
+  ingest.keys.recover(recovery.keys);
+  pipeline.recovered(
+    recovery.recovered.reduce((sum, rows) => sum + rows, 0),
+    recovery.deadLetters,
+  );
+  aggregator.sealed(recovery.recovered.length);
+  writer.connect(address);
+
+  const app = await createApp({
+    controllers: [
+      createHealthRoutes({ pipeline }),
+      createPipelineRoutes({ pipeline }),
+      createQueryRoutes({ clickhouse: reader, log, now: Date.now }),
+    ],
+    clientDirectory: join(import.meta.dir, "../client/dist"),
+    log,
+  });
+
+  const server = Bun.serve({
+    hostname: config.HOST,
+    port: config.PORT,
+    idleTimeout: idleTimeoutSeconds,
+    maxRequestBodySize: bunMaxBodyBytes,
+    // The two hot routes stand in front of Elysia: see ARCHITECTURE.md, "Raw routes".
+    routes: {
+      "/ingest": (request) => ingest.handle(request),
+      "/dashboard-stream": (request, serving) => {
+        const viewer = access.viewer(request);
+        return viewer instanceof Response ? viewer : hub.handle(request, serving, viewer.name);
+      },
+    },
+    fetch: (request) => app.fetch(request),
+    error(error) {
+      log("error", "a request failed", { error: error.stack ?? error.message });
+      return errorResponse("internal", "this is our fault; the log has the details");
+    },
+  });
+  log("info", `Sluice is listening on ${server.url.origin}`, {
+    recovered: recovery.recovered.length,
+    clickhouse: address.urls.join(","),
+  });
+
+  async function shutDown(signal: string): Promise<void> {
+    if (closing) return;
+    closing = true;
+    log("info", `${signal}: no more events are taken; flushing`, { timeout_seconds: config.SHUTDOWN_TIMEOUT / 1000 });
+    const deadline = performance.now() + config.SHUTDOWN_TIMEOUT;
+    hub.stop();
+    ticker.stop();
+    clearInterval(epochTimer);
+    await Promise.race([ingest.close(), Bun.sleep(config.SHUTDOWN_TIMEOUT)]);
+    closeEpoch();
+    const left = await writer.stop(Math.max(0, deadline - performance.now()));
+    aggregator.stop();
+    if (left > 0)
+      log("warn", "not everything was flushed; the journal has the rest for the next start", { rows: left });
+    await embedded?.stop();
+    await server.stop(true);
+    release();
+    log("info", "stopped");
+    process.exit(0);
+  }
+  process.on("SIGTERM", () => void shutDown("SIGTERM"));
+  process.on("SIGINT", () => void shutDown("SIGINT"));
+}
+
+/** The embedded engine, or what CLICKHOUSE_URL names. Does not wait for either: events are taken while it is away. */
+async function openClickHouse(
+  config: Config,
+  dataDirectory: string,
+  log: Log,
+): Promise<{ address: ClickHouseAddress; embedded: EmbeddedClickHouse | undefined }> {
+  const user = config.CLICKHOUSE_USER;
+  const database = config.CLICKHOUSE_DB;
+  if (config.CLICKHOUSE_URL) {
+    const address = { urls: config.CLICKHOUSE_URL, user, password: config.CLICKHOUSE_PASSWORD, database };
+    return { address, embedded: undefined };
+  }
+  const port = config.EMBEDDED_CLICKHOUSE_PORT || (await freePort());
+  const password = config.CLICKHOUSE_PASSWORD || crypto.randomUUID();
+  const embedded = createEmbeddedClickHouse({ log }, { dataDir: dataDirectory, port, user, password, database });
+  void embedded.started.then((started) => {
+    if (!started.ok) {
+      process.stderr.write(`EMBEDDED_CLICKHOUSE_PORT=${port}: ${started.reason}\n`);
+      process.exit(2);
+    }
+  });
+  return { address: { urls: [`http://127.0.0.1:${port}`], user, password, database }, embedded };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() =>
+        typeof address === "object" && address ? resolve(address.port) : reject(new Error("no port")),
+      );
+    });
+  });
+}
+
+await main();
