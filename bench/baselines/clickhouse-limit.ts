@@ -1,25 +1,39 @@
-import { RowEncoder } from "../../server/contract/row.ts";
+import { createClient } from "@clickhouse/client";
+import { applySchema } from "../../ddl/apply.ts";
+import { insertSettings } from "../../ddl/insert-settings.ts";
+import { RowEncoder, rowColumns } from "../../server/contract/row.ts";
+import { startEngine } from "../clickhouse.ts";
+import { createTemporaryDirectory, removeTemporaryDirectory } from "../processes.ts";
 import { createRequest, type Target } from "../target.ts";
-import { createSluice } from "./sluice.ts";
-
-const insert = `/?query=${encodeURIComponent("INSERT INTO telemetry_events FORMAT RowBinary")}`;
+import { readStored } from "./sluice.ts";
 
 /**
- * The same rows as ready-made RowBinary straight into the service's own engine and tables: what is left when nothing
- * has to be received, checked, encoded or made durable. The service around the engine idles.
+ * The service's own rows, ready-made in RowBinary, straight into its engine, tables and views: what is left when nothing
+ * has to be received, checked, encoded or made durable. Its insert settings too, except that deduplication is off: the
+ * same few bodies are sent again and again, without the token that a request made beforehand cannot have.
  */
 export function createClickHouseLimit(): Target {
-  const sluice = createSluice({ settings: { AGGREGATION_INTERVAL: "60" } });
   return {
     name: "clickhouse-limit",
-    missing: sluice.missing,
+    missing: () => null,
     async start() {
-      const running = await sluice.start();
-      const { port, user, password } = running.clickHouse;
+      const directory = createTemporaryDirectory("clickhouse-limit");
+      const { address, process } = await startEngine("clickhouse-limit", directory);
+      const { port, user, password } = address;
+      const client = createClient({ url: `http://127.0.0.1:${port}`, username: user, password });
+      await applySchema({ client, database: "default", retentionDays: 90 });
+      await client.close();
+      const parameters = new URLSearchParams({
+        ...Object.fromEntries(Object.entries(insertSettings).map(([name, value]) => [name, String(value)])),
+        deduplicate_insert: "disable",
+        wait_end_of_query: "1",
+        query: `INSERT INTO telemetry_events (${rowColumns.join(", ")}) FORMAT RowBinary`,
+      });
       const encoder = new RowEncoder();
       return {
-        ...running,
         port,
+        processes: [process],
+        stored: () => readStored(address),
         queryableOnAnswer: true,
         encode(batch) {
           const nowMs = Date.now();
@@ -27,12 +41,17 @@ export function createClickHouseLimit(): Target {
           for (const event of batch.events) encoder.encode(event, nowMs, nowMs);
           return createRequest({
             port,
-            path: insert,
+            path: `/?${parameters}`,
             contentType: "application/octet-stream",
             headers: { "X-ClickHouse-User": user, "X-ClickHouse-Key": password },
             body: encoder.bytes(),
             batch,
           });
+        },
+        async stop() {
+          const inTime = await process.stop();
+          removeTemporaryDirectory(directory);
+          return inTime;
         },
       };
     },
