@@ -54,7 +54,7 @@ export class CellCollector {
     const cells = this.#cells;
     cells.counts[cell] = (cells.counts[cell] as number) + 1;
     // NaN stands for no value.
-    if (value === value) {
+    if (!Number.isNaN(value)) {
       cells.valueCounts[cell] = (cells.valueCounts[cell] as number) + 1;
       cells.sums[cell] = (cells.sums[cell] as number) + value;
       if (value < (cells.mins[cell] as number)) cells.mins[cell] = value;

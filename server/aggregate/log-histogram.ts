@@ -141,7 +141,7 @@ export class LogHistogram {
 }
 
 function clampKey(key: number): number {
-  return key < keyMin ? keyMin : key > keyMax ? keyMax : key;
+  return Math.min(keyMax, Math.max(keyMin, key));
 }
 
 /** Running total of the blocks in the window. Counts are integers, so what is subtracted is exactly what was added. */

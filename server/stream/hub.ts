@@ -1,5 +1,9 @@
 import type { StoredEvent } from "../contract/event.ts";
+import { limits } from "../contract/limits.ts";
 import type { Update } from "../contract/stream.ts";
+import { errorResponse } from "../ops/errors.ts";
+import { DeviceWatch } from "./device-watch.ts";
+import { createUpdateEncoder, encodeGreeting, FrameRing, heartbeat, joined } from "./frames.ts";
 
 export interface StreamHubDeps {
   /** Epoch milliseconds. */
@@ -17,20 +21,319 @@ export interface StreamHubOptions {
 
 export interface StreamHub {
   /** GET /dashboard-stream, in front of the app. `viewer`: whom `streamsPerViewerMax` counts; default: everybody is one. */
-  handle(request: Request, server: Bun.Server<unknown>, viewer?: string): Response;
+  handle(request: Request, server: StreamServer, viewer?: string): Response;
   /** Sends the present state to every stream. Returns what it took, in milliseconds. */
   publish(): number;
-  /** Call at least once a second: heartbeats, groups nobody reads. The ticker does. */
+  /** Call once a second or more often: heartbeats, and forgetting of what nobody reads. The ticker does. */
   beat(): void;
   /** Ids of the devices that a stream follows. The hot path asks `watchedDevices.size` first. */
   readonly watchedDevices: { readonly size: number; has(deviceId: string): boolean };
   /** One durable event of a watched device. */
   offerDevice(event: StoredEvent): void;
-  readonly size: number;
+  readonly stats: StreamHubStats;
   /** Closes every stream; further requests get 503. */
   stop(): void;
 }
 
-export function createStreamHub(_deps: StreamHubDeps, _options: StreamHubOptions): StreamHub {
-  throw new Error("not yet");
+/** The part of `Bun.Server` that a stream needs. */
+export interface StreamServer {
+  timeout(request: Request, seconds: number): void;
+}
+
+export interface StreamHubStats {
+  readonly streams: number;
+  readonly published: number;
+  /** Updates that a slow reader did not get because a newer one took their place. */
+  readonly conflated: number;
+}
+
+/** An open stream. `pull` is called by Bun when the socket has taken what was enqueued before. */
+interface Stream {
+  readonly group: Group;
+  readonly viewer: string;
+  readonly deviceId: string | null;
+  readonly controller: ReadableStreamDefaultController<Uint8Array>;
+  /** Device events that wait for the socket; bounded by `waitingBytesMax`. */
+  readonly waiting: Uint8Array[];
+  waitingBytes: number;
+  /** Device events that found no place since the last one that did. */
+  skipped: number;
+  /** An update was published that this stream has not got. */
+  behind: boolean;
+}
+
+/** The streams with one limit: the same bytes for all. */
+interface Group {
+  readonly limit: number;
+  readonly streams: Set<Stream>;
+  readonly ring: FrameRing;
+  latest: Uint8Array;
+  latestAt: number;
+  emptySince: number;
+}
+
+/** Replay of one limit's updates: at 2 KB and ten a second, 25 seconds. 200 limits would be 100 MB; seldom are there three. */
+const replayBytesMax = 512 * 1024;
+/** A group nobody reads goes on for this long, so that a reconnecting stream misses nothing. */
+const lingerMs = 15_000;
+/** Groups that linger; past it the one that is empty for longest goes at once. */
+const lingeringMax = 8;
+/** INTERFACE promises 5 s; a beat may be a second late. */
+const heartbeatMs = 3_500;
+/** A snapshot this young is good enough for a stream that opens; a thousand that come back at once share one. */
+const snapshotMs = 100;
+const retryMinMs = 1_000;
+const retrySpreadMs = 2_000;
+const retryAfterSeconds = 5;
+const waitingEventsMax = limits.deviceEventsPerSecond;
+const waitingBytesMax = 256 * 1024;
+
+export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions): StreamHub {
+  const epoch = Math.floor(deps.random() * 2 ** 40).toString(36);
+  const groups = new Map<number, Group>();
+  const viewers = new Map<string, number>();
+  const watch = new DeviceWatch<Stream>(deps.now);
+  let sequence = 0;
+  let streams = 0;
+  let published = 0;
+  let conflated = 0;
+  let lastSentAt = deps.now();
+  let stopped = false;
+
+  const idOf = (number: number) => `${epoch}-${number}`;
+
+  /** Idempotent: abort, cancel, a failed write and `stop` all come here, in any order. */
+  function remove(stream: Stream): void {
+    if (!stream.group.streams.delete(stream)) return;
+    streams--;
+    if (stream.group.streams.size === 0) stream.group.emptySince = deps.now();
+    const left = (viewers.get(stream.viewer) ?? 1) - 1;
+    if (left === 0) viewers.delete(stream.viewer);
+    else viewers.set(stream.viewer, left);
+    if (stream.deviceId !== null) watch.remove(stream.deviceId, stream);
+  }
+
+  function write(stream: Stream, bytes: Uint8Array): void {
+    try {
+      stream.controller.enqueue(bytes);
+    } catch {
+      // The stream was closed or errored under us: its reader is gone, and so is the stream.
+      remove(stream);
+    }
+  }
+
+  const hasRoom = (stream: Stream) => (stream.controller.desiredSize ?? 0) > 0;
+
+  /** The socket has room again: what waited, then the latest state, as one chunk. */
+  function flush(stream: Stream): void {
+    if (stream.waiting.length === 0 && !stream.behind) return;
+    const chunks = stream.waiting.splice(0);
+    stream.waitingBytes = 0;
+    if (stream.behind) chunks.push(stream.group.latest);
+    stream.behind = false;
+    write(stream, joined(chunks));
+  }
+
+  function sendDeviceEvent(stream: Stream, encode: (skipped: number) => Uint8Array): void {
+    const bytes = encode(stream.skipped);
+    if (hasRoom(stream) && stream.waiting.length === 0) {
+      stream.skipped = 0;
+      write(stream, bytes);
+    } else if (
+      stream.waiting.length < waitingEventsMax &&
+      (stream.waiting.length === 0 || stream.waitingBytes + bytes.length <= waitingBytesMax)
+    ) {
+      stream.skipped = 0;
+      stream.waiting.push(bytes);
+      stream.waitingBytes += bytes.length;
+    } else {
+      stream.skipped++;
+    }
+  }
+
+  function groupOf(limit: number): Group {
+    let group = groups.get(limit);
+    if (!group) {
+      group = {
+        limit,
+        streams: new Set(),
+        ring: new FrameRing(replayBytesMax),
+        latest: heartbeat,
+        latestAt: Number.NEGATIVE_INFINITY,
+        emptySince: deps.now(),
+      };
+      groups.set(limit, group);
+    }
+    return group;
+  }
+
+  function snapshot(group: Group): Uint8Array {
+    const now = deps.now();
+    if (Math.abs(now - group.latestAt) >= snapshotMs) {
+      group.latest = createUpdateEncoder(deps.buildUpdate(group.limit), idOf(sequence))(group.limit);
+      group.latestAt = now;
+    }
+    return group.latest;
+  }
+
+  /** What a stream begins with: what it missed, when that is still known, else the state as it is. */
+  function opening(group: Group, lastEventId: string | null): Uint8Array[] {
+    const match = lastEventId === null ? null : /^([0-9a-z]+)-(\d{1,15})$/.exec(lastEventId);
+    if (match && match[1] === epoch) {
+      const seen = Number(match[2]);
+      const missed = seen > sequence ? null : group.ring.after(seen);
+      if (missed && missed.length > 0) return missed;
+    }
+    return [snapshot(group)];
+  }
+
+  function open(
+    controller: ReadableStreamDefaultController<Uint8Array>,
+    group: Group,
+    viewer: string,
+    deviceId: string | null,
+    lastEventId: string | null,
+  ): Stream {
+    const stream: Stream = {
+      group,
+      viewer,
+      deviceId,
+      controller,
+      waiting: [],
+      waitingBytes: 0,
+      skipped: 0,
+      behind: false,
+    };
+    const greeting = encodeGreeting(retryMinMs + Math.floor(deps.random() * retrySpreadMs));
+    controller.enqueue(joined([greeting, ...opening(group, lastEventId)]));
+    group.streams.add(stream);
+    streams++;
+    viewers.set(viewer, (viewers.get(viewer) ?? 0) + 1);
+    if (deviceId !== null) watch.add(deviceId, stream);
+    return stream;
+  }
+
+  function refusal(request: Request, viewer: string): Response | null {
+    if (request.method !== "GET") {
+      return errorResponse("method_not_allowed", "allowed is GET", undefined, { Allow: "GET" });
+    }
+    if (stopped) return errorResponse("shutting_down", "the service is shutting down");
+    const full = streams >= options.streamsMax;
+    if (full || (viewers.get(viewer) ?? 0) >= options.streamsPerViewerMax) {
+      const whose = full ? `${options.streamsMax} streams` : `${options.streamsPerViewerMax} streams of this viewer`;
+      return errorResponse("too_many_streams", `${whose} are open`, undefined, {
+        "Retry-After": String(retryAfterSeconds),
+      });
+    }
+    return null;
+  }
+
+  return {
+    watchedDevices: watch,
+    get stats() {
+      return { streams, published, conflated };
+    },
+
+    handle(request, server, viewer = "") {
+      const refused = refusal(request, viewer);
+      if (refused) return refused;
+      const query = new URL(request.url).searchParams;
+      const limit = parseLimit(query.get("limit"));
+      if (limit === null) {
+        return errorResponse("invalid_parameter", `limit: allowed is 1 to ${limits.streamTypesMax}`);
+      }
+      const deviceId = query.get("device");
+      if (deviceId !== null && (deviceId === "" || deviceId.length > limits.deviceIdCharacters)) {
+        return errorResponse("invalid_parameter", `device: allowed are 1 to ${limits.deviceIdCharacters} characters`);
+      }
+      server.timeout(request, 0);
+      const lastEventId = request.headers.get("last-event-id");
+      let stream: Stream | null = null;
+      const body = new ReadableStream<Uint8Array>({
+        start(controller) {
+          stream = open(controller, groupOf(limit), viewer, deviceId, lastEventId);
+        },
+        pull() {
+          if (stream) flush(stream);
+        },
+        cancel() {
+          if (stream) remove(stream);
+        },
+      });
+      request.signal.addEventListener("abort", () => stream && remove(stream), { once: true });
+      return new Response(body, {
+        headers: {
+          "Content-Type": "text/event-stream; charset=utf-8",
+          "Cache-Control": "no-cache, no-transform",
+          "X-Accel-Buffering": "no",
+        },
+      });
+    },
+
+    publish() {
+      if (groups.size === 0) return 0;
+      const startedAt = performance.now();
+      const now = deps.now();
+      sequence++;
+      published++;
+      const encode = createUpdateEncoder(deps.buildUpdate(Math.max(...groups.keys())), idOf(sequence));
+      for (const group of groups.values()) {
+        group.latest = encode(group.limit);
+        group.latestAt = now;
+        group.ring.push(sequence, group.latest);
+        for (const stream of group.streams) {
+          if (hasRoom(stream) && stream.waiting.length === 0) {
+            stream.behind = false;
+            write(stream, group.latest);
+          } else {
+            if (stream.behind) conflated++;
+            stream.behind = true;
+          }
+        }
+      }
+      lastSentAt = now;
+      return performance.now() - startedAt;
+    },
+
+    beat() {
+      const now = deps.now();
+      const lingering = [...groups.values()]
+        .filter((group) => group.streams.size === 0)
+        .sort((a, b) => b.emptySince - a.emptySince);
+      for (const [index, group] of lingering.entries()) {
+        if (index >= lingeringMax || now - group.emptySince >= lingerMs) groups.delete(group.limit);
+      }
+      // A clock set back must not silence the heartbeat.
+      if (now >= lastSentAt && now - lastSentAt < heartbeatMs) return;
+      lastSentAt = now;
+      for (const group of groups.values()) {
+        for (const stream of group.streams) if (hasRoom(stream)) write(stream, heartbeat);
+      }
+    },
+
+    offerDevice(event) {
+      watch.offer(event, sendDeviceEvent);
+    },
+
+    stop() {
+      stopped = true;
+      for (const group of groups.values()) {
+        for (const stream of group.streams) {
+          remove(stream);
+          try {
+            stream.controller.close();
+          } catch {
+            // Its reader left in the same moment.
+          }
+        }
+      }
+      groups.clear();
+    },
+  };
+}
+
+function parseLimit(text: string | null): number | null {
+  if (text === null) return limits.streamTypesDefault;
+  const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  return limit >= 1 && limit <= limits.streamTypesMax ? limit : null;
 }

@@ -1,9 +1,12 @@
 export interface TickerDeps {
+  /** Milliseconds; only differences matter. */
   now(): number;
   setTimer(run: () => void, delayMs: number): unknown;
   clearTimer(timer: unknown): void;
-  /** One tick; returns how long fan-out took in milliseconds, or null when there was nothing to send. */
+  /** Moves the view on and sends it. Returns what fan-out took in milliseconds, or null when there was nothing to send. */
   tick(): number | null;
+  /** Called at least once a second. */
+  beat(): void;
 }
 
 export interface Ticker {
@@ -12,6 +15,67 @@ export interface Ticker {
   stop(): void;
 }
 
-export function createTicker(_deps: TickerDeps, _options: { intervalMs: number }): Ticker {
-  throw new Error("not yet");
+/** Fan-out may take this share of the interval; past it the interval stretches. */
+const fanOutShare = 0.2;
+const beatMs = 1_000;
+
+/**
+ * Ticks every `intervalMs`. `touch` brings the next tick forward when nothing was sent for an interval. Time that passes
+ * without a touch changes the view too (events leave the window), so the tick itself never rests.
+ */
+export function createTicker(deps: TickerDeps, options: { intervalMs: number }): Ticker {
+  const { intervalMs } = options;
+  let timer: unknown = null;
+  let timerAt = Number.POSITIVE_INFINITY;
+  let tickAt = deps.now() + intervalMs;
+  /** No tick before this: an interval, or more, after the last one that sent something. */
+  let restUntil = Number.NEGATIVE_INFINITY;
+  let beatAt = deps.now() + beatMs;
+  let stopped = false;
+
+  function schedule(): void {
+    const at = Math.min(tickAt, beatAt);
+    if (stopped || at >= timerAt) return;
+    if (timer !== null) deps.clearTimer(timer);
+    timerAt = at;
+    timer = deps.setTimer(run, Math.max(0, at - deps.now()));
+  }
+
+  function run(): void {
+    timer = null;
+    timerAt = Number.POSITIVE_INFINITY;
+    if (stopped) return;
+    try {
+      const now = deps.now();
+      if (now >= tickAt) {
+        tickAt = now + intervalMs;
+        const fanOutMs = deps.tick();
+        if (fanOutMs !== null) {
+          restUntil = now + Math.max(intervalMs, fanOutMs / fanOutShare);
+          tickAt = restUntil;
+        }
+      }
+      if (now >= beatAt) {
+        beatAt = now + beatMs;
+        deps.beat();
+      }
+    } finally {
+      schedule();
+    }
+  }
+
+  schedule();
+  return {
+    touch() {
+      const at = Math.max(restUntil, deps.now());
+      if (at >= tickAt) return;
+      tickAt = at;
+      schedule();
+    },
+    stop() {
+      stopped = true;
+      if (timer !== null) deps.clearTimer(timer);
+      timer = null;
+    },
+  };
 }
