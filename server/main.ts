@@ -137,7 +137,7 @@ async function serve(config: Config, log: Log): Promise<void> {
     {
       counts: () => ingest.counts,
       ring: () => writer.ring,
-      streams: () => hub.size,
+      streams: () => hub.stats.streams,
       closing: () => closing,
       parts: createPartsReader(reader, config.CLICKHOUSE_DB),
       now: Date.now,
@@ -155,8 +155,8 @@ async function serve(config: Config, log: Log): Promise<void> {
       now: () => performance.now(),
       setTimer: setTimeout,
       clearTimer: (timer) => clearTimeout(timer as Timer),
+      beat: () => hub.beat(),
       tick() {
-        hub.beat();
         const changed = aggregator.tick() || pipelineChanged;
         pipelineChanged = false;
         return changed ? hub.publish() : null;

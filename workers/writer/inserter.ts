@@ -28,6 +28,8 @@ export interface InserterOptions {
 export interface Inserter {
   /** Tries until ClickHouse has every row that it will take; undefined when `stopping` became true first. */
   store(batch: Batch, stopping: () => boolean): Promise<{ deadLettered: number; attempts: number } | undefined>;
+  /** Looks whether ClickHouse answers, and brings the schema up when that has not been done. Never throws. */
+  probe(): Promise<void>;
   readonly state: ClickHouseState;
   readonly retries: number;
   readonly lastError: { atMs: number; message: string; code: number | null } | null;
@@ -38,6 +40,7 @@ class StopRequested extends Error {}
 
 /** A slow link must be able to finish a large batch at some time: the deadline grows with the attempts, up to this factor. */
 const maxDeadlineFactor = 10;
+const probeTimeoutMs = 2_000;
 
 /** Brings one batch into ClickHouse: schema first, retry by class of failure, bisection down to the rows that are refused. */
 export function createInserter(deps: InserterDeps, options: InserterOptions): Inserter {
@@ -67,6 +70,12 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
     deps.onStatus();
   };
 
+  async function ensureSchema(): Promise<void> {
+    if (schemaApplied) return;
+    await applySchema({ client: store.client, database: options.database, retentionDays: options.retentionDays });
+    schemaApplied = true;
+  }
+
   /** Calls `attempt` until it succeeds or ClickHouse rejects the data. */
   async function persist(
     attempt: (count: number) => Promise<void>,
@@ -75,10 +84,7 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
     for (let count = 1; ; count++) {
       if (stopping()) throw new StopRequested();
       try {
-        if (!schemaApplied) {
-          await applySchema({ client: store.client, database: options.database, retentionDays: options.retentionDays });
-          schemaApplied = true;
-        }
+        await ensureSchema();
         await attempt(count);
         setState("ok");
         return { rejected: undefined, attempts: count };
@@ -178,6 +184,18 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
     },
     get lastError() {
       return lastError;
+    },
+    async probe() {
+      try {
+        await ensureSchema();
+        await store.query("SELECT 1 FORMAT RowBinary", probeTimeoutMs);
+        setState("ok");
+      } catch (error) {
+        const failure = classifyFailure(error);
+        if (failure.schemaMissing) schemaApplied = false;
+        note(failure);
+        store.failOver();
+      }
     },
     async store(batch, stopping) {
       try {

@@ -15,6 +15,9 @@ const recoveredViewAgeMs = 16 * 60_000;
 const queryTimeoutMs = 10_000;
 const statusIntervalMs = 250;
 const commitRetryMs = 500;
+/** With nothing to insert, ClickHouse is asked for a sign of life this often; while it is away, more often. */
+const probeIntervalMs = 2_000;
+const probeAwayIntervalMs = 200;
 
 export interface WriterDeps {
   readonly ring: RingConsumer;
@@ -187,13 +190,17 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
     const stopping = (): boolean => stopNow;
     /** Until the first batch of an earlier run is confirmed, it may be in ClickHouse or not. */
     let inDoubt = recoveredEpochs.size > 0;
+    await theInserter.probe();
     while (!stopNow) {
       if (!inDoubt) await answerQueries(theStore);
       const batch = journal.sealed[0];
       if (batch === undefined) {
         if (draining && ring.empty && !appending && journal.open.rowCount === 0) return;
         wakeInserter = Promise.withResolvers();
-        if (journal.sealed.length === 0 && queries.length === 0) await wakeInserter.promise;
+        const idle = journal.sealed.length === 0 && queries.length === 0;
+        if (idle && (await wokenWithin(theInserter.state === "ok" ? probeIntervalMs : probeAwayIntervalMs)) === "idle") {
+          await theInserter.probe();
+        }
         continue;
       }
       if (recoveredEpochs.has(batch)) await handOutRecovered(batch);
@@ -221,6 +228,16 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       });
       sealIfDue();
     }
+  }
+
+  async function wokenWithin(ms: number): Promise<"woken" | "idle"> {
+    let timer: Timer | undefined;
+    const idle = new Promise<"idle">((resolve) => {
+      timer = setTimeout(() => resolve("idle"), ms);
+    });
+    const woken = await Promise.race([wakeInserter.promise.then(() => "woken" as const), idle]);
+    clearTimeout(timer);
+    return woken;
   }
 
   /** A journal that cannot forget a batch would insert it again after a restart: harmless, but nothing may follow it. */
