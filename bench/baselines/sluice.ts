@@ -33,6 +33,7 @@ export function createSluice(options: SluiceOptions = {}): Target<RunningTarget 
     async start() {
       const directory = createTemporaryDirectory("sluice");
       const sluice = await startSluice(directory, options);
+      await waitForStore(sluice);
       return {
         ...sluice,
         processes: [sluice.process],
@@ -72,6 +73,20 @@ export async function startSluice(directory: string, { settings = {} }: SluiceOp
   });
   await waitUntil("/readyz", process, () => answersOk(`http://127.0.0.1:${port}/readyz`), 60_000);
   return { port, process, clickHouse, readySeconds: (Bun.nanoseconds() - startedNs) / 1e9 };
+}
+
+/** The service accepts before its ClickHouse has started; this waits until the tables can be queried. */
+export async function waitForStore({ process, clickHouse }: RunningSluice): Promise<void> {
+  const queryable = async () => {
+    try {
+      await readStored(clickHouse);
+      return true;
+    } catch (error) {
+      if (error instanceof Error) return false;
+      throw error;
+    }
+  };
+  await waitUntil("answer from ClickHouse", process, queryable, 60_000);
 }
 
 /** What can be queried of the events themselves and of the rollup: an event must be in both, once. */

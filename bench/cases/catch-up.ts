@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readStored, startSluice } from "../baselines/sluice.ts";
+import { readStored, startSluice, waitForStore } from "../baselines/sluice.ts";
 import type { Case, RunContext } from "../case.ts";
 import { directoryBytes } from "../disk.ts";
 import { createBatches, plainFleet } from "../events.ts";
@@ -33,8 +33,8 @@ async function replay(context: RunContext): Promise<Run> {
     const read = startUsage([sluice.process]);
     const readyNs = Bun.nanoseconds();
     const deadline = Date.now() + drainTimeoutMs;
+    await waitForStore(sluice);
     let stored = await readStored(sluice.clickHouse);
-    const rowsAtReady = Math.min(...stored.map(({ events }) => events));
     while (stored.some(({ events }) => events < filled.totals.events) && Date.now() < deadline) {
       await Bun.sleep(pollMs);
       stored = await readStored(sluice.clickHouse);
@@ -50,10 +50,9 @@ async function replay(context: RunContext): Promise<Run> {
     const cpu = processes.reduce((total, { cpuSeconds }) => total + cpuSeconds, 0);
     return {
       metrics: {
-        rows_per_second: (filled.totals.events - rowsAtReady) / drainSeconds,
+        rows_per_second: filled.totals.events / drainSeconds,
         drain_seconds: drainSeconds,
         rows: filled.totals.events,
-        rows_at_ready: rowsAtReady,
         journal_bytes: filled.bytes,
         ready_seconds: sluice.readySeconds,
         cpu_seconds_per_million: (cpu / filled.totals.events) * 1e6,

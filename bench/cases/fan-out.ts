@@ -5,7 +5,7 @@ import type { Case, Contestant, RunContext } from "../case.ts";
 import { createBatches, type Fleet, plainFleet } from "../events.ts";
 import { openLoop } from "../load.ts";
 import { loadProblems, refusals, warmupSeconds } from "../measure.ts";
-import { residentBytes, type StartedProcess, startUsage } from "../processes.ts";
+import { residentBytes, startUsage } from "../processes.ts";
 import type { Run } from "../result.ts";
 import { openStreams, type Streams } from "../streams.ts";
 import { withTarget } from "../target.ts";
@@ -50,7 +50,7 @@ function createSluiceContestant(): Contestant {
     name: target.name,
     missing: target.missing,
     run: (context) =>
-      withTarget(target, async (running) => {
+      withTarget(target, async (running, begin) => {
         const trickle = {
           port: running.port,
           requests: createBatches(fleet, { seed: 11, batches: 100, size: 10 }).map((batch) => running.encode(batch)),
@@ -62,7 +62,7 @@ function createSluiceContestant(): Contestant {
         return broadcast({
           context,
           port: running.port,
-          processes: running.processes,
+          begin,
           // The streams belong to the service's own process; its engine only answers queries.
           rss: () => residentBytes(running.processes)[target.name] ?? 0,
           stalledPath,
@@ -86,7 +86,7 @@ function createNchanContestant(): Contestant {
         const run = await broadcast({
           context,
           port: nchan.port,
-          processes: [nchan.process],
+          begin: () => startUsage([nchan.process]),
           rss: () => Object.values(residentBytes([nchan.process])).reduce((total, bytes) => total + bytes, 0),
           stalledPath: streamPath,
           async feed(seconds) {
@@ -110,7 +110,7 @@ function createNchanContestant(): Contestant {
 async function broadcast(options: {
   context: RunContext;
   port: number;
-  processes: readonly StartedProcess[];
+  begin: () => () => Run["processes"];
   rss: () => number;
   stalledPath: string;
   feed: (seconds: number) => Promise<string[]>;
@@ -132,7 +132,7 @@ async function broadcast(options: {
     const rssOpen = rss();
     streams.reset();
     context.progress(`${total} streams, ${updatesPerSecond} updates/s`);
-    const read = startUsage(options.processes);
+    const read = options.begin();
     const cpu = process.cpuUsage();
     const startNs = Bun.nanoseconds();
     const problems = await options.feed(context.seconds);
