@@ -139,9 +139,10 @@ function withoutProbe(message: string): string {
 /** Everything in here is quoted or checked to be an identifier; nothing of the request is spliced. */
 function preludeOf(statement: Statement): string {
   const lines = [`USE ${quoteIdentifier(statement.database)}`];
-  for (const [name, value] of statement.settings) lines.push(`SET ${name} = ${quoteString(value)}`);
-  for (const [name, value] of statement.params) lines.push(`SET param_${name} = ${quoteString(value)}`);
   lines.push(`SET log_comment = ${quoteString(statement.mark)}`);
+  for (const [name, value] of statement.params) lines.push(`SET param_${name} = ${quoteString(value)}`);
+  // Last, as `readonly` may be among them, itself the last: after it nothing can be set.
+  for (const [name, value] of statement.settings) lines.push(`SET ${name} = ${quoteString(value)}`);
   if (statement.access === "reader") lines.push(READER_SESSION);
   return lines.join("; ");
 }

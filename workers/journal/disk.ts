@@ -252,7 +252,7 @@ class DiskJournal implements Journal {
         files.syncDirectory(directory);
       } else {
         segment.hasNotes = true;
-        recordEnd(files, directory, segment.notesPath, segment.header.seed, open.end);
+        recordEnd(files, segment.notes, open.end);
       }
       this.#shut(open);
       return;
@@ -280,7 +280,7 @@ class DiskJournal implements Journal {
     this.#segmentBytes -= segment.fileBytes;
     this.#unsyncedRemovals++;
     // The segment could come back without them, as long as its own removal is not durable.
-    if (segment.hasNotes) this.#orphanNotes.push(segment.notesPath);
+    if (segment.hasNotes) this.#orphanNotes.push(segment.notes.path);
   }
 
   /** Tries again to carry the keys of segments that a full disk left. */

@@ -1,16 +1,21 @@
 import type { Files } from "./files.ts";
 import { type RowRange, rangeName } from "./journal.ts";
+import type { Extent } from "./scan.ts";
 
 /**
- * What becomes known about a segment after it was written, in a file beside it: ranges that hold a refused row, and where
- * the segment ends if a failing disk did not let it be cut there. One line a record: checksum, JSON.
+ * What becomes known about a segment after it was written, in a file beside it: ranges that hold a refused row, where the
+ * segment ends if a failing disk did not let it be cut there, and parts that the disk did not give back when the rest was
+ * handed out. One line a record: checksum, JSON.
  */
 export interface Notes {
   /** Names of ranges. */
   readonly splits: Set<string>;
   /** What lies behind this offset was refused and does not count. */
   readonly end: number | null;
+  readonly gaps: readonly Extent[];
 }
+
+export const noNotes: Notes = { splits: new Set(), end: null, gaps: [] };
 
 export const notesSuffix = ".notes";
 const maxBytes = 1 << 26;
@@ -24,6 +29,7 @@ function encodeLine(record: object, seed: number): Uint8Array {
 /** Lines of another segment that had the same number do not pass: the checksum starts from the segment's own. */
 export function decodeNotes(bytes: Uint8Array, seed: number): Notes {
   const splits = new Set<string>();
+  const gaps: Extent[] = [];
   let end: number | null = null;
   for (const line of Buffer.from(bytes).toString("utf8").split("\n")) {
     const blank = line.indexOf(" ");
@@ -33,12 +39,14 @@ export function decodeNotes(bytes: Uint8Array, seed: number): Notes {
     if (typeof record !== "object" || record === null) continue;
     if ("split" in record && typeof record.split === "string") splits.add(record.split);
     if ("end" in record && typeof record.end === "number") end = Math.min(end ?? record.end, record.end);
+    if ("gap" in record && Array.isArray(record.gap))
+      gaps.push({ start: Number(record.gap[0]), end: Number(record.gap[1]) });
   }
-  return { splits, end };
+  return { splits, end, gaps };
 }
 
 /** Durable when it returns. When it throws, the record may or may not be there. */
-function appendNote(files: Files, directory: string, path: string, line: Uint8Array): void {
+function appendNote(files: Files, { directory, path, seed }: NotesPlace, record: object): void {
   let created = false;
   let file: ReturnType<Files["open"]>;
   try {
@@ -48,7 +56,7 @@ function appendNote(files: Files, directory: string, path: string, line: Uint8Ar
     created = true;
   }
   try {
-    file.write([line], file.bytes);
+    file.write([encodeLine(record, seed)], file.bytes);
     file.sync();
   } finally {
     file.close();
@@ -56,13 +64,20 @@ function appendNote(files: Files, directory: string, path: string, line: Uint8Ar
   if (created) files.syncDirectory(directory);
 }
 
-export function recordSplit(files: Files, directory: string, path: string, seed: number, range: RowRange): void {
-  appendNote(files, directory, path, encodeLine({ split: rangeName(range) }, seed));
+/** Where a segment's notes are, and what their checksums start from. */
+export interface NotesPlace {
+  readonly directory: string;
+  readonly path: string;
+  readonly seed: number;
 }
 
-export function recordEnd(files: Files, directory: string, path: string, seed: number, end: number): void {
-  appendNote(files, directory, path, encodeLine({ end }, seed));
-}
+export const recordSplit = (files: Files, place: NotesPlace, range: RowRange): void =>
+  appendNote(files, place, { split: rangeName(range) });
+
+export const recordEnd = (files: Files, place: NotesPlace, end: number): void => appendNote(files, place, { end });
+
+export const recordGap = (files: Files, place: NotesPlace, gap: Extent): void =>
+  appendNote(files, place, { gap: [gap.start, gap.end] });
 
 export function readNotes(files: Files, path: string, seed: number): Notes {
   const file = files.open(path, "read");

@@ -4,7 +4,7 @@ import { decodeFileHeader, type FileHeaderResult, fileHeaderBytes, idPattern } f
 import type { KeyRecord } from "./journal.ts";
 import { type ClosedKeyLog, keyLogPattern } from "./key-log.ts";
 import { KeyMemory } from "./keys.ts";
-import { type Notes, notesSuffix, readNotes } from "./notes.ts";
+import { type Notes, noNotes, notesSuffix, readNotes, recordEnd, recordGap } from "./notes.ts";
 import { type Extent, type ScanResult, scanFrames } from "./scan.ts";
 import { doneSuffix, Segment, segmentSuffix } from "./segment.ts";
 import { Window } from "./window.ts";
@@ -158,7 +158,7 @@ class Recovery {
       const segment = new Segment(this.#deps.files, this.#deps.directory, stem, header, notes.splits);
       const end = Math.min(window.fileBytes, notes.end ?? window.fileBytes);
       let newestKeyMs = 0;
-      const scan = scanFrames(window, header.seed, { start: fileHeaderBytes, end }, (meta) => {
+      const scan = scanFrames(window, header.seed, partsWithout(notes.gaps, end), (meta) => {
         newestKeyMs = Math.max(newestKeyMs, this.keys.add(meta));
       });
       if (scan.extents.length === 0) {
@@ -166,8 +166,10 @@ class Recovery {
         return [];
       }
       this.#copyDamage(name, window, scan);
+      // What the disk does not give back now, it may give back next time: the batch has to stay without it.
+      if (window.unreadable) this.#recordUnreadable(segment, scan);
       segment.suffix = suffix;
-      segment.hasNotes = this.#names.has(notesName);
+      segment.hasNotes = this.#names.has(notesName) || window.unreadable;
       segment.extents = scan.extents;
       segment.rowCount = scan.rows;
       segment.bytes = scan.rowBytes;
@@ -184,9 +186,8 @@ class Recovery {
       const window = new Window(file, this.#buffer);
       const header = this.#readHeader(name, window);
       if (header === null) return [];
-      const within: Extent = { start: fileHeaderBytes, end: window.fileBytes };
       let newestMs = 0;
-      const scan = scanFrames(window, header.seed, within, (meta) => {
+      const scan = scanFrames(window, header.seed, partsWithout([], window.fileBytes), (meta) => {
         newestMs = Math.max(newestMs, this.keys.add(meta));
       });
       this.#copyDamage(name, window, scan);
@@ -273,7 +274,7 @@ class Recovery {
   }
 
   #readNotes(name: string, seed: number): Notes {
-    if (!this.#names.has(name)) return { splits: new Set(), end: null };
+    if (!this.#names.has(name)) return { ...noNotes, splits: new Set() };
     return readNotes(this.#deps.files, this.#path(name), seed);
   }
 
@@ -309,20 +310,30 @@ class Recovery {
     }
   }
 
-  /** Cuts the tail and makes the file durable as it is: it may have been in the page cache only. Answers its length. */
+  #recordUnreadable(segment: Segment, scan: ScanResult): void {
+    const { files } = this.#deps;
+    for (const gap of scan.damaged) recordGap(files, segment.notes, gap);
+    if (scan.tail.end > scan.tail.start) recordEnd(files, segment.notes, scan.tail.start);
+  }
+
+  /**
+   * Makes the file durable as it is, since it may have been in the page cache only; throws if it cannot, and then the
+   * file waits for the next start. The tail is cut off where the disk allows it; what is no frame now is none later.
+   */
   #stabilise(name: string, file: OpenFile, window: Window, scan: ScanResult): number {
     const { end } = scan.extents.at(-1) as Extent;
-    const cut = end < window.fileBytes && !window.unreadable;
-    try {
-      if (cut) file.truncate(end);
-      file.sync();
-    } catch (error) {
-      // Handed out all the same: it reads the same again, unless the power fails as well.
-      this.#deps.log("error", "a journal file cannot be made durable", { file: name, error: textOf(error) });
-      return window.fileBytes;
+    let { fileBytes } = window;
+    if (end < fileBytes && !window.unreadable) {
+      try {
+        file.truncate(end);
+        this.report.tornBytes += fileBytes - end;
+        fileBytes = end;
+      } catch (error) {
+        this.#deps.log("warn", "the end of a journal file cannot be cut off", { file: name, error: textOf(error) });
+      }
     }
-    if (cut) this.report.tornBytes += window.fileBytes - end;
-    return cut ? end : window.fileBytes;
+    file.sync();
+    return fileBytes;
   }
 
   #remove(name: string): void {
@@ -378,6 +389,18 @@ class Recovery {
       log("warn", "the damaged part of a journal file cannot be copied", { file: name, error: textOf(error) });
     }
   }
+}
+
+/** The file's frames, as far as they count: up to `end`, and without the gaps. */
+function partsWithout(gaps: readonly Extent[], end: number): Extent[] {
+  const parts: Extent[] = [];
+  let start = fileHeaderBytes;
+  for (const gap of [...gaps].sort((a, b) => a.start - b.start)) {
+    if (gap.start > start) parts.push({ start, end: Math.min(gap.start, end) });
+    start = Math.max(start, gap.end);
+  }
+  parts.push({ start, end });
+  return parts.filter((part) => part.end > part.start);
 }
 
 function isZero(window: Window, extent: Extent): boolean {

@@ -21,50 +21,47 @@ export interface ScanResult {
   readonly missingRows: number;
 }
 
-/** Checks every frame; where one is broken, goes on at the next that is whole. `onMeta`'s bytes are the callee's. */
+/**
+ * Checks every frame of the given parts of a file; where one is broken, goes on at the next that is whole. `onMeta`'s
+ * bytes are the callee's.
+ */
 export function scanFrames(
   window: Window,
   seed: number,
-  within: Extent,
+  parts: readonly Extent[],
   onMeta: (meta: Uint8Array) => void,
 ): ScanResult {
   const extents: Extent[] = [];
-  let rows = 0;
-  let rowBytes = 0;
-  let metaBytes = 0;
-  let position = 0;
-  let missingRows = 0;
-  let runStart = within.start;
-  let at = within.start;
-  const endRun = (): void => {
-    if (at > runStart) extents.push({ start: runStart, end: at });
-  };
-  while (at < within.end) {
-    const frame = decodeFrameHeader(window.bytes(at, frameHeaderBytes), seed);
-    const fits = frame !== null && at + frameBytes(frame) <= within.end && frame.position >= position;
-    if (fits && checkPayload(window, seed, at, frame, onMeta)) {
-      rows += frame.rows;
-      rowBytes += frame.rowBytes;
-      metaBytes += frame.metaBytes;
-      missingRows += frame.position - position;
-      position = frame.position + frame.rows;
-      at += frameBytes(frame);
-      continue;
-    }
-    endRun();
-    // A sound header says where its broken frame ends; otherwise the next header has to be looked for.
-    at = fits ? at + frameBytes(frame) : findFrame(window, seed, at + 1, within.end);
-    runStart = at;
-  }
-  endRun();
-  const last = extents.at(-1)?.end ?? within.start;
   const damaged: Extent[] = [];
-  let before = within.start;
-  for (const extent of extents) {
-    if (extent.start > before) damaged.push({ start: before, end: extent.start });
-    before = extent.end;
+  const sum = { rows: 0, rowBytes: 0, metaBytes: 0, missingRows: 0 };
+  let position = 0;
+  for (const part of parts) {
+    let wholeEnd = part.start;
+    for (let at = part.start; at < part.end; ) {
+      const frame = decodeFrameHeader(window.bytes(at, frameHeaderBytes), seed);
+      const fits = frame !== null && at + frameBytes(frame) <= part.end && frame.position >= position;
+      const next = fits ? at + frameBytes(frame) : at;
+      if (!fits || !checkPayload(window, seed, at, frame, onMeta)) {
+        // A sound header says where its broken frame ends; otherwise the next header has to be looked for.
+        at = fits ? next : findFrame(window, seed, at + 1, part.end);
+        continue;
+      }
+      const last = extents.at(-1);
+      if (last?.end === at) extents[extents.length - 1] = { start: last.start, end: next };
+      else extents.push({ start: at, end: next });
+      if (at > wholeEnd) damaged.push({ start: wholeEnd, end: at });
+      sum.rows += frame.rows;
+      sum.rowBytes += frame.rowBytes;
+      sum.metaBytes += frame.metaBytes;
+      sum.missingRows += frame.position - position;
+      position = frame.position + frame.rows;
+      at = wholeEnd = next;
+    }
+    if (wholeEnd < part.end) damaged.push({ start: wholeEnd, end: part.end });
   }
-  return { extents, damaged, tail: { start: last, end: within.end }, rows, rowBytes, metaBytes, missingRows };
+  const end = parts.at(-1)?.end ?? 0;
+  const tail = damaged.at(-1)?.end === end ? damaged.pop() : undefined;
+  return { extents, damaged, tail: tail ?? { start: end, end }, ...sum };
 }
 
 function checkPayload(

@@ -3,7 +3,7 @@ import { createBody, walkBufferBytes } from "./body.ts";
 import type { Files } from "./files.ts";
 import { fileHeaderBytes, frameHeaderBytes, type ReadFileHeader } from "./frame.ts";
 import { type Batch, type RowRange, rangeName } from "./journal.ts";
-import { notesSuffix, recordSplit } from "./notes.ts";
+import { type NotesPlace, notesSuffix, recordSplit } from "./notes.ts";
 import { copyBytes, type Extent, walkFrames } from "./scan.ts";
 import { Window } from "./window.ts";
 
@@ -55,8 +55,9 @@ export class Segment implements Batch {
     return `${this.#directory}/${this.stem}${this.suffix}`;
   }
 
-  get notesPath(): string {
-    return `${this.#directory}/${this.stem}${notesSuffix}`;
+  get notes(): NotesPlace {
+    const directory = this.#directory;
+    return { directory, path: `${directory}/${this.stem}${notesSuffix}`, seed: this.header.seed };
   }
 
   /** Where its last frame ends. */
@@ -75,7 +76,7 @@ export class Segment implements Batch {
    */
   recordSplit(range: RowRange): void {
     this.hasNotes = true;
-    recordSplit(this.#files, this.#directory, this.notesPath, this.header.seed, range);
+    recordSplit(this.#files, this.notes, range);
     this.splits.add(rangeName(range));
   }
 

@@ -74,7 +74,8 @@ export function TypeTable(props: {
     (entries) => {
       for (const entry of entries) observed.get(entry.target)?.(entry.isIntersecting);
     },
-    { rootMargin: "200px" },
+    // A row just below the edge is fresh before it is scrolled in; more would be work that nobody sees.
+    { rootMargin: "40px" },
   );
   onCleanup(() => observer.disconnect());
 
