@@ -53,6 +53,8 @@ interface OpenSegment {
   end: number;
   /** Bytes of a refused group may lie behind `end`: nothing goes on before they are surely gone. */
   inDoubt: boolean;
+  /** A note of its end may be on the disk, or come to be: it must not grow any more. */
+  ended: boolean;
 }
 
 const nothingOpen: OpenBatch = { rowCount: 0, bytes: 0, sinceMs: 0, epoch: 0 };
@@ -200,7 +202,7 @@ class DiskJournal implements Journal {
     const identity = { kind: "segment", journalId, number, nonce: this.#randomId(), createdAtMs } as const;
     const { bytes: headerBytes, seed } = encodeFileHeader(identity);
     const segment = new Segment(files, directory, segmentStem(number), { ...identity, seed });
-    return { segment, file: files.open(segment.path, "create"), headerBytes, end: 0, inDoubt: false };
+    return { segment, file: files.open(segment.path, "create"), headerBytes, end: 0, inDoubt: false, ended: false };
   }
 
   /** Written before the first file that carries it, not at the start: a full disk must not keep the service from starting. */
@@ -252,16 +254,17 @@ class DiskJournal implements Journal {
         files.syncDirectory(directory);
       } else {
         segment.hasNotes = true;
+        open.ended = true;
         recordEnd(files, segment.notes, open.end);
       }
       this.#shut(open);
       return;
     }
     open.inDoubt = false;
-    if (open.end > 0) return;
+    if (open.end > 0 && !open.ended) return;
     this.#shut(open);
     // Empty by now; should it stay, the next start removes it.
-    this.#tryRemoveFile(segment.path);
+    if (open.end === 0) this.#tryRemoveFile(segment.path);
   }
 
   #shut(open: OpenSegment): void {

@@ -319,6 +319,9 @@ class Recovery {
   /**
    * Makes the file durable as it is, since it may have been in the page cache only; throws if it cannot, and then the
    * file waits for the next start. The tail is cut off where the disk allows it; what is no frame now is none later.
+   *
+   * The last frame is written anew. If the run before died of, or just after, a failed sync, then the system takes the
+   * frame for written while the disk does not have it, and a sync alone would do nothing.
    */
   #stabilise(name: string, file: OpenFile, window: Window, scan: ScanResult): number {
     const { end } = scan.extents.at(-1) as Extent;
@@ -331,6 +334,13 @@ class Recovery {
       } catch (error) {
         this.#deps.log("warn", "the end of a journal file cannot be cut off", { file: name, error: textOf(error) });
       }
+    }
+    let at = scan.lastFrameAt === fileHeaderBytes ? 0 : scan.lastFrameAt;
+    while (at < end) {
+      const piece = window.piece(at, end);
+      if (piece.length === 0) break;
+      file.write([piece], at);
+      at += piece.length;
     }
     file.sync();
     return fileBytes;

@@ -14,6 +14,8 @@ export interface ScanResult {
   readonly damaged: Extent[];
   /** What follows the last whole frame: torn by a crash, or damaged; nobody can tell. Empty in most files. */
   readonly tail: Extent;
+  /** Where the last whole frame starts. */
+  readonly lastFrameAt: number;
   readonly rows: number;
   readonly rowBytes: number;
   readonly metaBytes: number;
@@ -35,6 +37,7 @@ export function scanFrames(
   const damaged: Extent[] = [];
   const sum = { rows: 0, rowBytes: 0, metaBytes: 0, missingRows: 0 };
   let position = 0;
+  let lastFrameAt = 0;
   for (const part of parts) {
     let wholeEnd = part.start;
     for (let at = part.start; at < part.end; ) {
@@ -55,13 +58,14 @@ export function scanFrames(
       sum.metaBytes += frame.metaBytes;
       sum.missingRows += frame.position - position;
       position = frame.position + frame.rows;
+      lastFrameAt = at;
       at = wholeEnd = next;
     }
     if (wholeEnd < part.end) damaged.push({ start: wholeEnd, end: part.end });
   }
   const end = parts.at(-1)?.end ?? 0;
   const tail = damaged.at(-1)?.end === end ? damaged.pop() : undefined;
-  return { extents, damaged, tail: tail ?? { start: end, end }, ...sum };
+  return { extents, damaged, tail: tail ?? { start: end, end }, lastFrameAt, ...sum };
 }
 
 function checkPayload(
