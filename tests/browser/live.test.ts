@@ -1,7 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
 import { createFixtureServer, type FixtureServer } from "../../client/dev/fixture-server.ts";
 import { type Browser, buildClient, live, noChromium, openBrowser, until } from "./harness.ts";
+
+setDefaultTimeout(40_000);
 
 describe.skipIf(noChromium)("live page", () => {
   let server: FixtureServer;

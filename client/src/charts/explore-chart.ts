@@ -129,15 +129,40 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
     },
     async png() {
       await ready;
-      const result = await chart.dataURI({ scale: 2 });
-      if (!("imgURI" in result)) throw new Error("the chart gave no image");
-      return result.imgURI;
+      const svg = host.querySelector("svg");
+      if (!svg) throw new Error("the chart is not drawn yet");
+      return drawPng(svg, spec.ink.surface, getComputedStyle(host).fontFamily);
     },
     stop() {
       stopped = true;
       void ready.then(() => chart.destroy());
     },
   };
+}
+
+/** Apex's own export writes inline styles into the page, which the content security policy forbids. */
+async function drawPng(svg: SVGSVGElement, background: string, fontFamily: string): Promise<string> {
+  const scale = 2;
+  const { width, height } = svg.getBoundingClientRect();
+  const copy = svg.cloneNode(true) as SVGSVGElement;
+  // HTML inside an image makes the canvas unreadable.
+  for (const foreign of copy.querySelectorAll("foreignObject")) foreign.remove();
+  copy.setAttribute("font-family", fontFamily);
+  for (const text of copy.querySelectorAll("text")) text.setAttribute("font-family", fontFamily);
+  copy.setAttribute("width", String(width));
+  copy.setAttribute("height", String(height));
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.round(width * scale);
+  canvas.height = Math.round(height * scale);
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("this browser gives no canvas");
+  context.fillStyle = background;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL("image/png");
 }
 
 export interface BrushChart {

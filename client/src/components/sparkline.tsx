@@ -19,5 +19,5 @@ export function Sparkline(props: { type: string; visible: () => boolean; fill?: 
       drawn = true;
     }),
   );
-  return <canvas class="sparkline" ref={canvas} />;
+  return <canvas class="sparkline" classList={{ unseen: !props.visible() }} ref={canvas} />;
 }

@@ -1,0 +1,282 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import type { Page } from "playwright-core";
+import { createFixtureServer, type FixtureServer } from "../../client/dev/fixture-server.ts";
+import { type Browser, buildClient, live, noChromium, openBrowser, until } from "./harness.ts";
+
+setDefaultTimeout(40_000);
+
+const axeSource = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+interface AxeResult {
+  violations: { id: string; help: string; nodes: { html: string; failureSummary?: string }[] }[];
+}
+
+/** Runs axe in a way that the page's content security policy allows: through the debugger, not a script element. */
+async function axe(page: Page): Promise<string[]> {
+  await page.evaluate(axeSource);
+  const result = await page.evaluate(
+    async () =>
+      (await (globalThis as unknown as { axe: { run(options: object): Promise<unknown> } }).axe.run({
+        runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+      })) as AxeResult,
+  );
+  return result.violations.map(
+    ({ id, help, nodes }) =>
+      `${id}: ${help}\n${nodes.map((node) => node.html + (node.failureSummary ?? "")).join("\n")}`,
+  );
+}
+
+const pages = {
+  live: { path: "/", ready: ".value-panel canvas" },
+  devices: { path: "/devices", ready: ".device-space .device-row" },
+  device: { path: "/devices/sensor-000004", ready: ".device-grid canvas" },
+  explore: { path: "/explore", ready: ".explore-main .apexcharts-series path" },
+  pipeline: { path: "/pipeline", ready: ".dead-list summary" },
+} as const;
+
+describe.skipIf(noChromium)("pages", () => {
+  let server: FixtureServer;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    buildClient();
+    server = createFixtureServer({ types: 12, devices: 100_000, intervalMs: 200 });
+    browser = await openBrowser(() => server.url);
+  }, 60_000);
+  afterAll(async () => {
+    await browser.close();
+    await server.stop();
+  });
+
+  /** A page of its own for the test, closed after it. */
+  const withPage = async (path: string, run: (page: Page) => Promise<void>): Promise<void> => {
+    const page = await browser.page(path);
+    await run(page);
+    await page.close();
+  };
+
+  describe("accessible: axe finds nothing", () => {
+    for (const theme of ["light", "dark"] as const) {
+      for (const [name, { path, ready }] of Object.entries(pages)) {
+        test(`${name}, ${theme}`, () =>
+          withPage(`${path}?theme=${theme}`, async (page) => {
+            await page.locator(ready).first().waitFor();
+            expect(await axe(page)).toEqual([]);
+          }));
+      }
+      test(`sign-in, help, empty and not found, ${theme}`, () =>
+        withPage(`/?theme=${theme}`, async (page) => {
+          await live(page);
+          await page.keyboard.press("?");
+          await page.getByRole("dialog").waitFor();
+          expect(await axe(page)).toEqual([]);
+          await page.goto(`${server.url}/no/such/page?theme=${theme}`);
+          await page.getByText("There is no such page").waitFor();
+          expect(await axe(page)).toEqual([]);
+          server.scene.empty = true;
+          await page.goto(`${server.url}/?theme=${theme}`);
+          await page.getByText("No events yet").waitFor();
+          expect(await axe(page)).toEqual([]);
+          server.scene.empty = false;
+          server.scene.key = "secret";
+          await page.goto(`${server.url}/pipeline?theme=${theme}`);
+          await page.getByLabel("Viewer key").waitFor();
+          expect(await axe(page)).toEqual([]);
+          server.scene.key = "";
+        }));
+    }
+  });
+
+  describe("the URL holds the view", () => {
+    test("live: range, filter, order, chosen type, force play, time zone, theme", () =>
+      withPage("/?range=60&q=temp&sort=rate&dir=asc&type=temperature&play=force&tz=utc&theme=dark", async (page) => {
+        await page.locator("tr.selected").waitFor();
+        expect(await page.locator("input[name=range]:checked").inputValue()).toBe("60");
+        expect(await page.getByRole("searchbox").inputValue()).toBe("temp");
+        expect(await page.locator("th.col-rate").getAttribute("aria-sort")).toBe("ascending");
+        expect(await page.locator("tr.selected .type-name").textContent()).toContain("temperature");
+        expect(await page.getByRole("button", { name: "Force play" }).getAttribute("aria-pressed")).toBe("true");
+        expect(await page.locator(".updated").textContent()).toContain("UTC");
+        expect(await page.locator("html").getAttribute("data-theme")).toBe("dark");
+      }));
+    test("live: the wall screen, left with Escape", () =>
+      withPage("/?wall=1", async (page) => {
+        await page.locator("table.types tbody tr").first().waitFor();
+        await page.locator("html.wall").waitFor();
+        expect(await page.locator(".top").isVisible()).toBe(false);
+        await page.keyboard.press("Escape");
+        await page.locator("html:not(.wall)").waitFor();
+        expect(page.url()).not.toContain("wall");
+      }));
+    test("devices: search, status, order", () =>
+      withPage("/devices?q=00012&status=silent&sort=-event_count", async (page) => {
+        await page.locator(".device-space .device-row").first().waitFor();
+        expect(await page.getByRole("searchbox").inputValue()).toBe("00012");
+        expect(await page.locator("input[name=status]:checked").inputValue()).toBe("silent");
+        expect(await page.locator(".cell-event_count[aria-sort]").getAttribute("aria-sort")).toBe("descending");
+        const ids = await page.locator(".device-space .cell-device_id").allTextContents();
+        expect(ids.every((id) => id.includes("00012"))).toBe(true);
+      }));
+    test("device: range and chosen type", () =>
+      withPage("/devices/sensor-000004?range=86400&type=humidity", async (page) => {
+        await page.locator("tr.selected").waitFor();
+        expect(await page.locator("tr.selected").textContent()).toContain("humidity");
+        expect(await page.locator("input[name=range]:checked").inputValue()).toBe("86400");
+      }));
+    test("explore: a fixed range, figure, types, device, comparison; and the back button", () => {
+      const query =
+        "from=2026-01-01T00:00:00.000Z&to=2026-01-01T06:00:00.000Z&metric=p95&types=temperature,humidity&device=sensor-000001&compare=1&tz=utc";
+      return withPage(`/explore?${query}`, async (page) => {
+        await page.locator(".explore-main .apexcharts-series path").first().waitFor();
+        expect(await page.locator("input[name=from]").inputValue()).toBe("2026-01-01T00:00");
+        expect(await page.locator("input[name=to]").inputValue()).toBe("2026-01-01T06:00");
+        expect(await page.getByRole("combobox").inputValue()).toBe("p95");
+        expect(await page.getByPlaceholder("All devices").inputValue()).toBe("sensor-000001");
+        expect(await page.getByLabel("Compare with the period before").isChecked()).toBe(true);
+        expect(await page.locator(".type-choice input:checked").count()).toBe(2);
+        expect(await page.locator(".explore-main .apexcharts-series").count()).toBe(4);
+        await page.getByRole("button", { name: "Zoom out" }).click();
+        await until(
+          () => page.locator("input[name=from]").inputValue(),
+          (value) => value === "2025-12-31T21:00",
+        );
+        await page.goBack();
+        await until(
+          () => page.locator("input[name=from]").inputValue(),
+          (value) => value === "2026-01-01T00:00",
+        );
+      });
+    });
+  });
+
+  test("explore: a drag over the chart zooms; CSV and PNG are saved", () =>
+    withPage("/explore?range=6h", async (page) => {
+      await page.locator(".explore-main .apexcharts-series path").first().waitFor();
+      const csv = page.waitForEvent("download");
+      await page.getByRole("button", { name: "CSV" }).click();
+      expect((await csv).suggestedFilename()).toEndWith(".csv");
+      expect(readFileSync(await (await csv).path(), "utf8").split("\r\n")[0]).toBe(
+        "time,event_type,count,avg,min,max,p50,p95,p99",
+      );
+      const png = page.waitForEvent("download");
+      await page.getByRole("button", { name: "PNG" }).click();
+      expect(
+        readFileSync(await (await png).path())
+          .subarray(1, 4)
+          .toString(),
+      ).toBe("PNG");
+      const box = (await page.locator(".explore-main .apexcharts-grid").first().boundingBox())!;
+      await page.mouse.move(box.x + box.width * 0.4, box.y + 100);
+      await page.mouse.down();
+      await page.mouse.move(box.x + box.width * 0.5, box.y + 120, { steps: 4 });
+      await page.mouse.move(box.x + box.width * 0.6, box.y + 120, { steps: 4 });
+      await page.mouse.up();
+      await page.waitForURL(/from=.*to=/);
+      const url = new URL(page.url());
+      const span = Date.parse(url.searchParams.get("to")!) - Date.parse(url.searchParams.get("from")!);
+      expect(span / 3_600_000).toBeGreaterThan(0.9);
+      expect(span / 3_600_000).toBeLessThan(1.5);
+      expect(browser.faults).toEqual([]);
+    }));
+
+  test("every page by keyboard alone", () =>
+    withPage("/", async (page) => {
+      const focused = (): Promise<string> => page.evaluate(() => document.activeElement?.textContent?.trim() ?? "");
+      const tabTo = async (name: string | RegExp): Promise<void> => {
+        for (let presses = 0; presses < 80; presses++) {
+          await page.keyboard.press("Tab");
+          const text = await focused();
+          if (typeof name === "string" ? text === name : name.test(text)) return;
+        }
+        throw new Error(`no Tab reaches ${name}`);
+      };
+      await live(page);
+      await page.keyboard.press("Tab");
+      expect(await focused()).toBe("Skip to the content");
+      // Live: sort by a column, choose a type, move the range.
+      await tabTo("Rate /s");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/sort=rate/);
+      await tabTo("pressure");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/type=pressure/);
+      await page.keyboard.press("[");
+      await page.waitForURL(/range=180/);
+      // Devices: search from the keyboard, open the first.
+      await page.keyboard.press("g");
+      await page.keyboard.press("d");
+      await page.locator(".device-space .device-row").first().waitFor();
+      await page.keyboard.press("/");
+      await page.keyboard.type("000123");
+      await page.waitForURL(/q=000123/);
+      await until(
+        () => page.locator(".device-space .device-row").count(),
+        (count) => count < 10,
+      );
+      await tabTo("sensor-000123");
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { name: "sensor-000123" }).waitFor();
+      await page.keyboard.press("]");
+      await page.waitForURL(/range=86400/);
+      // Explore: figure, a type.
+      await page.keyboard.press("g");
+      await page.keyboard.press("e");
+      await page.locator(".explore-main .apexcharts-series path").first().waitFor();
+      await page.keyboard.press("/");
+      await page.keyboard.type("hum");
+      await page.keyboard.press("Tab");
+      await page.keyboard.press("Space");
+      await page.waitForURL(/types=humidity/);
+      // Pipeline: a look inside a dead letter.
+      await page.keyboard.press("g");
+      await page.keyboard.press("p");
+      await page.locator(".dead-list summary").first().waitFor();
+      await tabTo(/out of the range/);
+      await page.keyboard.press("Enter");
+      await page.getByText("0.0.1-broken").first().waitFor();
+      // Help, and out of it.
+      await page.keyboard.press("?");
+      await page.getByRole("dialog").waitFor();
+      await page.keyboard.press("Escape");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      await page.keyboard.press("g");
+      await page.keyboard.press("l");
+      await page.locator("table.types").waitFor();
+    }));
+
+  test("100,000 devices: interactive within a second, and all the way down by scrolling", () =>
+    withPage("/pipeline", async (page) => {
+      await live(page);
+      const startMs = Date.now();
+      await page.getByRole("link", { name: "Devices" }).click();
+      await page.getByText("100,000 devices").waitFor();
+      await page.getByRole("link", { name: "sensor-000000" }).waitFor();
+      const shownMs = Date.now() - startMs;
+      console.log(`Devices shown in ${shownMs} ms`);
+      expect(shownMs).toBeLessThan(1_000);
+      const scroller = page.locator(".device-scroll");
+      await until(
+        async () => {
+          await scroller.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+          return page.locator(".device-space .cell-device_id").last().textContent();
+        },
+        (id) => /sensor-00[2-9]/.test(id ?? ""),
+      );
+      expect(await page.locator(".device-space .device-row").count()).toBeLessThan(80);
+    }));
+
+  test("an API that fails is said in words, and what was there stays", () =>
+    withPage("/pipeline", async (page) => {
+      await page.getByText("Everything flows").waitFor();
+      server.scene.failStatus = 502;
+      await page.getByText("The state of the pipeline cannot be read.").waitFor();
+      expect(await page.getByText("Accepted").first().isVisible()).toBe(true);
+      await page.keyboard.press("g");
+      await page.keyboard.press("d");
+      await page.getByText("The list of devices is not up to date.").waitFor();
+      server.scene.failStatus = 0;
+      await page.getByRole("button", { name: "Try again" }).click();
+      await page.locator(".device-space .device-row").first().waitFor();
+    }));
+});
