@@ -1,4 +1,4 @@
-/** Devices that are counted one by one; past it ClickHouse is asked for an estimate. 16 MB of slots at most. */
+/** Devices that are counted one by one; past it ClickHouse is asked how many there are. 32 MB of slots at most. */
 export const devicesMax = 524_288;
 
 const ringSeconds = 1024;
@@ -155,8 +155,9 @@ export class DeviceTable {
   }
 }
 
-/** Neither hash is mixed in its low bits; a multiplication and a shift are enough for linear probing. */
+/** Neither hash is mixed in its low bits, and linear probing needs that they are. */
 function slotOf(hashA: number, hashB: number): number {
-  const mixed = Math.imul(hashA ^ Math.imul(hashB, 0x9e3779b1), 0x85ebca6b);
+  let mixed = hashA ^ ((hashB << 16) | (hashB >>> 16));
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x7feb352d);
   return (mixed ^ (mixed >>> 15)) >>> 0;
 }

@@ -18,7 +18,7 @@ export const keyMax = Math.trunc(Math.log(magnitudeMax) * binsPerE);
 
 /** Past this many bins a store of one block folds its lowest magnitudes into one bin (17 decades remain), as DDSketch does. */
 export const storeBinsMax = 2048;
-const firstBins = 16;
+const firstBins = 32;
 
 /** Bin of a magnitude within the bounds. */
 function keyOf(magnitude: number): number {
@@ -73,27 +73,23 @@ class BinStore {
       this.offset = key - (firstBins >> 1);
       return firstBins >> 1;
     }
-    // Collapsed before: everything below belongs to the lowest bin.
-    if (key < offset && bins.length === storeBinsMax) return 0;
-    const slack = bins.length >> 1;
-    let low = offset;
-    let high = offset + bins.length;
-    if (key < offset) {
-      low = Math.max(key - slack, high - storeBinsMax);
-    } else {
-      high = Math.min(key + 1 + slack, Math.max(key + 1, low + storeBinsMax));
-      low = Math.max(low, high - storeBinsMax);
-    }
+    // Full, up to a top bin in use: everything below belongs to the lowest bin.
+    if (key < offset && bins.length === storeBinsMax && bins[storeBinsMax - 1] !== 0) return 0;
+    // From what is in use, not from what was spare: at the bound, spare bins would cost real ones.
+    let first = 0;
+    while (first < bins.length && bins[first] === 0) first++;
+    let last = bins.length - 1;
+    while (last > first && bins[last] === 0) last--;
+    let high = Math.max(offset + last, key) + 1;
+    let low = Math.max(Math.min(offset + first, key), high - storeBinsMax);
+    const spare = Math.min(bins.length >> 1, storeBinsMax - (high - low));
+    if (key < offset) low -= spare;
+    else high += spare;
     const length = high - low;
     const grown = new Uint32Array(length);
-    const start = offset - low;
-    if (start >= 0) {
-      grown.set(bins, start);
-    } else {
-      for (let at = 0; at < bins.length; at++) {
-        const to = Math.max(0, at + start);
-        grown[to] = (grown[to] as number) + (bins[at] as number);
-      }
+    for (let at = first; at <= last; at++) {
+      const to = Math.max(0, offset + at - low);
+      grown[to] = (grown[to] as number) + (bins[at] as number);
     }
     this.bins = grown;
     this.offset = low;

@@ -43,6 +43,8 @@ export interface IngestCounts {
   /** Events that got, or will get, an answer of acceptance. */
   accepted: number;
   durable: number;
+  /** The newest batch of events found the journal full. */
+  journalFull: boolean;
   readonly rejected: Map<ErrorCode, number>;
 }
 
@@ -91,7 +93,7 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   const acknowledgements = new Acknowledgements();
   const storedWaiters = new StoredWaiters();
   const keys = new IdempotencyKeys(options.idempotencyMaxKeys);
-  const counts: IngestCounts = { accepted: 0, durable: 0, rejected: new Map() };
+  const counts: IngestCounts = { accepted: 0, durable: 0, journalFull: false, rejected: new Map() };
   const bodyOptions = { maxBodyBytes: options.maxBodyBytes, timeoutMs: options.bodyTimeoutMs };
   const frameMaxBytes = maxFrameBytes({
     MAX_BODY_BYTES: options.maxBodyBytes,
@@ -266,11 +268,13 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     if (rows.length > frameMaxBytes)
       return refuse("body_too_large", "the events are too large together (MAX_BODY_BYTES)");
     if (ring.journalBytes + ring.usedBytes + rows.length > options.journalMaxBytes) {
+      counts.journalFull = true;
       return refuse("journal_full", "the journal is full (JOURNAL_MAX_BYTES); nothing was accepted");
     }
     if (!ring.tryPush(rows, rowCount, epoch, meta)) {
       return refuseFull();
     }
+    counts.journalFull = false;
     unfolded.push({ rows: rowCount, epoch });
     counts.accepted += rowCount;
     writer.wake();

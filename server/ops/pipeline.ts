@@ -74,7 +74,7 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
     const degraded: string[] = [];
     if (deps.closing()) refusing.push("the service is shutting down");
     if (status.journalFailure !== null) refusing.push(`the journal cannot be written: ${status.journalFailure}`);
-    if (status.journalBytes >= options.journalMaxBytes) refusing.push("the journal is full (JOURNAL_MAX_BYTES)");
+    if (deps.counts().journalFull) refusing.push("the journal is full (JOURNAL_MAX_BYTES)");
     if (status.clickhouse !== "ok") {
       const why = status.lastError === null ? "" : `: ${status.lastError.message}`;
       degraded.push(`ClickHouse is ${status.clickhouse}${why}`);

@@ -15,7 +15,11 @@ import type { Reader } from "./reader.ts";
 import { answer, invalidParameter, jsonAnswer, noStore } from "./refusal.ts";
 
 /** Events in one export, which is streamed page by page; also what it gives without a limit. */
-export const exportEventsMax = 1_000_000;
+const exportEventsMax = 1_000_000;
+/** Later pages of an export are as long as this many bytes allow, by the size of the events before, within bounds. */
+const exportPageBytes = 8 * 1024 * 1024;
+const exportPageMax = 20_000;
+const exportPageMin = 50;
 
 /** GET /api/events: raw events, newest first; JSON by pages, NDJSON and CSV as a stream. */
 export function createEventRoutes(deps: { reader: Reader }) {
@@ -83,14 +87,13 @@ function exportAnswer(format: ExportFormat, task: Export): Response {
       async pull(controller) {
         if (page === null) return controller.close();
         const { events, next } = page;
-        const text = head + events.map(format.encode).join("");
+        const bytes = encoder.encode(head + events.map(format.encode).join(""));
         head = "";
         left -= events.length;
-        if (text !== "") controller.enqueue(encoder.encode(text));
-        page =
-          next === null || left <= 0
-            ? null
-            : await task.readPage(task.filter, next, Math.min(left, limits.pageMax), signal);
+        if (bytes.length > 0) controller.enqueue(bytes);
+        const fitting = Math.floor((exportPageBytes * events.length) / Math.max(1, bytes.length));
+        const wanted = Math.min(left, exportPageMax, Math.max(exportPageMin, fitting));
+        page = next === null || left <= 0 ? null : await task.readPage(task.filter, next, wanted, signal);
         if (page === null) controller.close();
       },
       cancel: () => gone.abort(),
