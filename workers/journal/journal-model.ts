@@ -114,8 +114,8 @@ export class JournalModel {
   readonly #seen = new Map<string, Seen>();
   #nowMs = 1_800_000_000_000;
   #nextGroup = 1;
-  /** Set while a failing disk keeps the journal from making sure that a refused group is gone. */
-  #doubtful: Group | null = null;
+  /** Refused while the disk failed so much that the journal may not have been able to make sure that they are gone. */
+  #doubtful: Group[] = [];
   #recoveryDeaths: readonly number[] = [];
   #end: End = "kill";
   /** How often each thing happened, so that a test can tell that it tested something. */
@@ -180,8 +180,7 @@ export class JournalModel {
   }
 
   #clearDoubt(): void {
-    if (this.#doubtful !== null) this.#doubtful.state = "refused";
-    this.#doubtful = null;
+    for (const group of this.#doubtful.splice(0)) group.state = "refused";
   }
 
   #append(rowBytes: readonly number[], keyed: boolean): void {
@@ -211,8 +210,8 @@ export class JournalModel {
     }
     this.counts.refused++;
     // With one fault the group is refused; it takes another for the journal not to be able to take it back.
-    if (this.disk.faults - faults >= 2 && this.#doubtful === null) this.#doubtful = group;
-    if (this.#doubtful !== group) group.state = "refused";
+    if (this.disk.faults - faults >= 2) this.#doubtful.push(group);
+    else group.state = "refused";
   }
 
   #commit(index: number): void {
@@ -267,7 +266,7 @@ export class JournalModel {
   async #restart(how: End): Promise<void> {
     this.disk.fault = null;
     // A refusal that the disk did not let the journal make sure of may come back, whole.
-    this.#doubtful = null;
+    this.#doubtful = [];
     this.disk.restart(how);
     this.disk.recovering = true;
     for (const after of this.#recoveryDeaths) {
