@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { type Case, type Contestant, judge, type RunContext } from "./case.ts";
 import { cases } from "./cases/index.ts";
-import { cleanUp } from "./processes.ts";
+import { cleanUp, startOthersCpu } from "./processes.ts";
 import { formatMetric } from "./report.ts";
 import type { CaseResult, ContestantResult, Run } from "./result.ts";
 import { medians } from "./stats.ts";
@@ -38,8 +38,10 @@ export async function runCase(subject: Case, repeat: number, context: RunContext
 
 /** A run that breaks is a failed run, not the end of the case. */
 async function runOnce(contestant: Contestant, context: RunContext): Promise<Run> {
+  const readOthers = startOthersCpu();
   try {
-    return await contestant.run(context);
+    const run = await contestant.run(context);
+    return { ...run, metrics: { ...run.metrics, others_cpu_cores: readOthers() } };
   } catch (error) {
     return { metrics: {}, processes: [], problems: [error instanceof Error ? error.message : String(error)] };
   }

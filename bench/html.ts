@@ -1,5 +1,5 @@
 /** The report as one page: no script, no request, charts as SVG. */
-import { formatMetric, ratioTo } from "./report.ts";
+import { findNoise, formatMetric, ratioTo } from "./report.ts";
 import type { CaseResult, ContestantResult, Report } from "./result.ts";
 
 const style = `
@@ -34,7 +34,7 @@ function renderCase(result: CaseResult): string {
   return `<h2>${escapeText(result.name)}</h2><p>${escapeText(result.title)}; medians of ${result.repeat} runs</p>
 ${renderBars(measured, metric, result.contestants[0]?.name ?? "")}
 <div class="scroll">${renderTable(result, measured)}</div>
-${result.contestants.map(renderAbsent).join("")}
+${result.contestants.map(renderAbsent).join("")}${findNoise(result).map(renderWarning).join("")}
 <ul>${result.goals.map(renderGoal).join("")}</ul>`;
 }
 
@@ -49,6 +49,8 @@ function renderAbsent({ name, status, why }: ContestantResult): string {
   const what = status === "failed" ? `FAILED: ${why}` : `missing: install ${why}`;
   return `<p class="bad">${escapeText(name)}: ${escapeText(what)}</p>`;
 }
+
+const renderWarning = (text: string): string => `<p class="bad">${escapeText(text)}</p>`;
 
 function renderTable(result: CaseResult, measured: readonly ContestantResult[]): string {
   const heads = ["", ...result.headline, `${result.contestants[0]?.name ?? ""} ÷ it`];

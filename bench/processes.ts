@@ -198,6 +198,32 @@ export function startUsage(roots: readonly StartedProcess[]): () => ProcessUsage
     });
 }
 
+/**
+ * Starts counting what other programs take of the machine; call the result, after all of ours have been stopped, to read
+ * it in cores. Time that the hypervisor gave to other machines counts too.
+ */
+export function startOthersCpu(): () => number {
+  const read = () => ({ ns: Bun.nanoseconds(), busy: machineCpuSeconds(), own: ownCpuSeconds() });
+  const before = read();
+  return () => {
+    const after = read();
+    const others = after.busy - before.busy - (after.own - before.own);
+    return Math.max(0, others / ((after.ns - before.ns) / 1e9));
+  };
+}
+
+/** User, nice, system and stolen time; what the kernel does in interrupts belongs to nobody. */
+function machineCpuSeconds(): number {
+  const fields = (readProc("/proc/stat") ?? "").split("\n")[0]?.split(/\s+/).map(Number) ?? [];
+  return [1, 2, 3, 8].reduce((total, index) => total + (fields[index] ?? 0), 0) / clockTicksPerSecond;
+}
+
+/** This process and all its children that have ended, theirs included. */
+function ownCpuSeconds(): number {
+  const fields = statFields(process.pid) ?? [];
+  return [11, 12, 13, 14].reduce((total, index) => total + Number(fields[index]), 0) / clockTicksPerSecond;
+}
+
 /** Memory that these processes and their descendants hold now, by name. */
 export function residentBytes(roots: readonly StartedProcess[]): Record<string, number> {
   return Object.fromEntries(family(roots).map(({ pid, name }) => [name, statusBytes(pid, "VmRSS") ?? 0]));

@@ -44,6 +44,16 @@ export function ratioTo(result: CaseResult, other: ContestantResult): number | n
   return own === undefined || theirs === undefined || theirs === 0 ? null : own / theirs;
 }
 
+const noisyCores = 0.15;
+
+/** Contestants during whose runs other programs had a part of the machine: their figures are too low. */
+export function findNoise(result: CaseResult): string[] {
+  return result.contestants.flatMap(({ name, runs }) => {
+    const cores = Math.max(0, ...runs.map(({ metrics }) => metrics.others_cpu_cores ?? 0));
+    return cores > noisyCores ? [`${name}: NOISY, other programs took up to ${cores.toFixed(2)} cores`] : [];
+  });
+}
+
 export function formatCase(result: CaseResult): string {
   const first = result.contestants[0]?.name ?? "";
   const rows = [["", ...result.headline, `${first} ÷ it`, "spread"]];
@@ -64,6 +74,7 @@ export function formatCase(result: CaseResult): string {
     if (status === "failed") lines.push(`${name}: FAILED: ${why}`);
     if (status === "missing") lines.push(`${name}: missing, install ${why}`);
   }
+  lines.push(...findNoise(result));
   for (const contestant of result.contestants) {
     const last = contestant.runs.at(-1);
     if (contestant.status !== "ok" || !last) continue;
