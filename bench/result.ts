@@ -6,7 +6,7 @@ import { Compile } from "typebox/compile";
 export const Metrics = Type.Record(Type.String(), Type.Number());
 export type Metrics = Static<typeof Metrics>;
 
-export const Usage = Type.Object({
+const Usage = Type.Object({
   name: Type.String(),
   cpuSeconds: Type.Number(),
   peakRssBytes: Type.Number(),

@@ -8,7 +8,7 @@ export interface Latency {
   count(): number;
 }
 
-export interface LatencySummary {
+interface LatencySummary {
   p50_ms: number;
   p90_ms: number;
   p99_ms: number;
