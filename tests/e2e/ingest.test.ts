@@ -305,7 +305,11 @@ describe("POST /ingest", () => {
 
 test("503 with Retry-After when the journal is full; what was acknowledged is stored when ClickHouse is back", async () => {
   // A port where nothing listens: ClickHouse is away.
-  const service = await startService({ CLICKHOUSE_URL: "http://127.0.0.1:9", JOURNAL_MAX_BYTES: "1MiB" });
+  const service = await startService({
+    CLICKHOUSE_URL: "http://127.0.0.1:9",
+    JOURNAL_MAX_BYTES: "1MiB",
+    SHUTDOWN_TIMEOUT: "1",
+  });
   try {
     const batch = Array.from({ length: 1000 }, (_, index) => ({
       device_id: `d-${index}`,

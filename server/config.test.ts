@@ -1,0 +1,93 @@
+import { describe, expect, test } from "bun:test";
+import { ConfigError, describeConfig, helpText, parseConfig } from "./config.ts";
+
+describe("configuration", () => {
+  test("defaults are those of --help", () => {
+    const config = parseConfig({});
+    expect(config).toMatchObject({
+      HOST: "127.0.0.1",
+      PORT: 8000,
+      CLICKHOUSE_URL: null,
+      BATCH_SIZE: 500_000,
+      FLUSH_INTERVAL: 1000,
+      AGGREGATION_INTERVAL: 2000,
+      STREAM_INTERVAL: 100,
+      JOURNAL_MAX_BYTES: 4 * 2 ** 30,
+      MAX_BODY_BYTES: 16 * 2 ** 20,
+      MAX_EVENTS_PER_REQUEST: 10_000,
+      MAX_CLOCK_SKEW_FUTURE: 300_000,
+      MAX_EVENT_AGE: 30 * 86_400_000,
+      RETENTION_DAYS: 90,
+      ROLE: "all",
+    });
+    const help = helpText();
+    for (const name of Object.keys(config)) expect(help).toContain(`  ${name} `);
+  });
+
+  test("units are read", () => {
+    const config = parseConfig({ FLUSH_INTERVAL: "0.5", STREAM_INTERVAL: "250ms", JOURNAL_MAX_BYTES: "1.5MiB" });
+    expect(config.FLUSH_INTERVAL).toBe(500);
+    expect(config.STREAM_INTERVAL).toBe(250);
+    expect(config.JOURNAL_MAX_BYTES).toBe(1.5 * 2 ** 20);
+  });
+
+  test("host and port make a URL", () => {
+    expect(parseConfig({ CLICKHOUSE_HOST: "db", CLICKHOUSE_PORT: "8124" }).CLICKHOUSE_URL).toEqual(["http://db:8124"]);
+    expect(parseConfig({ CLICKHOUSE_URL: "http://a:8123,https://b:8443" }).CLICKHOUSE_URL).toHaveLength(2);
+  });
+
+  const wrong: Record<string, string>[] = [
+    { PORT: "eighty" },
+    { PORT: "65536" },
+    { FLUSH_INTERVAL: "soon" },
+    { FLUSH_INTERVAL: "1 fortnight" },
+    { BATCH_SIZE: "0" },
+    { BATCH_SIZE: "1.5" },
+    { JOURNAL_MAX_BYTES: "-1" },
+    { JOURNAL_MAX_BYTES: "4GB" },
+    { CLICKHOUSE_URL: "tcp://host:9000" },
+    { CLICKHOUSE_DB: "a; DROP TABLE b" },
+    { LOG_LEVEL: "loud" },
+    { ALLOW_ANONYMOUS: "maybe" },
+    { ROLE: "reader" },
+    { ROLE: "writer" },
+    { REDIS_URL: "http://localhost" },
+    { HOST: "0.0.0.0" },
+    { HOST: "0.0.0.0", INGEST_KEYS: "a:b" },
+    { TLS_CERT: "cert.pem" },
+    { RING_BYTES: "65537" },
+    { RING_BYTES: "64KiB" },
+    { MAX_CLOCK_SKEW_FUTURE: "6m" },
+  ];
+  test.each(wrong)("one line names the variable, the value and what is allowed: %j", (environment) => {
+    let message = "";
+    try {
+      parseConfig(environment);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      message = error.message;
+    }
+    const [name, value] = Object.entries(environment)[0] as [string, string];
+    expect(message).toStartWith(`${name}=${value}: `);
+    expect(message).toContain("allowed is");
+    expect(message).not.toContain("\n");
+  });
+
+  test("without keys a non-loopback host needs ALLOW_ANONYMOUS", () => {
+    expect(parseConfig({ HOST: "0.0.0.0", ALLOW_ANONYMOUS: "1" }).HOST).toBe("0.0.0.0");
+    expect(parseConfig({ HOST: "::1" }).HOST).toBe("::1");
+    expect(parseConfig({ HOST: "0.0.0.0", INGEST_KEYS: "a:b", VIEWER_KEYS: "c:d" }).HOST).toBe("0.0.0.0");
+  });
+
+  test("the ring grows with the largest request", () => {
+    expect(parseConfig({}).RING_BYTES).toBe(64 * 2 ** 20);
+    expect(parseConfig({ MAX_BODY_BYTES: "128MiB" }).RING_BYTES).toBe(512 * 2 ** 20);
+  });
+
+  test("secrets are masked", () => {
+    const text = JSON.stringify(
+      describeConfig(parseConfig({ CLICKHOUSE_PASSWORD: "hunter2", INGEST_KEYS: "a:hunter3" })),
+    );
+    expect(text).not.toContain("hunter");
+  });
+});
