@@ -33,6 +33,10 @@
 -- (0.50 all). DoubleDelta is no smaller (20.8). Floats: ZSTD(1) would save 1.1 bytes a row for 0.04 µs, Gorilla costs
 -- more and is larger than none on real readings.
 --
+-- INDEX. The key leads to devices; a bloom filter on the type leads past granules of devices that do not send it. The
+-- newest events of a type that is one in a million, in 50 M rows: 20 ms instead of 800. It is filled from the block's
+-- dictionary, not row by row: 0.00 to 0.05 µs a row; a `set` index took 0.1. minmax is of no use on names.
+--
 -- TYPES. LowCardinality(String) for the type costs nothing against String (0.47 and 0.48) and saves 10 % on disk; on the
 -- wire it is a String. Map(LowCardinality(String), …) was slower by half (B8 2.0) for 3 % of space. Map "with_buckets": no gain.
 --
@@ -52,7 +56,8 @@ CREATE TABLE IF NOT EXISTS {database}.telemetry_events
     event_type LowCardinality(String) CODEC(LZ4),
     value_float Nullable(Float64) CODEC(LZ4),
     value_string Nullable(String) CODEC(LZ4),
-    metadata Map(String, String) CODEC(LZ4)
+    metadata Map(String, String) CODEC(LZ4),
+    INDEX event_type_index event_type TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toMonday(timestamp)
