@@ -159,8 +159,10 @@ async function serve(config: Config, log: Log): Promise<void> {
       tick() {
         const changed = aggregator.tick() || pipelineChanged;
         pipelineChanged = false;
-        return changed ? hub.publish() : null;
+        if (changed) hub.publish();
+        return changed;
       },
+      fanOutMs: () => hub.stats.fanOutMs,
     },
     { intervalMs: config.STREAM_INTERVAL },
   );
