@@ -22,8 +22,10 @@ export interface StreamHubOptions {
 export interface StreamHub {
   /** GET /dashboard-stream, in front of the app. `viewer`: whom `streamsPerViewerMax` counts; default: everybody is one. */
   handle(request: Request, server: StreamServer, viewer?: string): Response;
-  /** Sends the present state to every stream. Returns what it took, in milliseconds. */
-  publish(): number;
+  /** Sends the present state to every stream. */
+  publish(): void;
+  /** How long the last `publish` kept this thread busy, in milliseconds, the sockets' writes included. */
+  readonly fanOutMs: number;
   /** Call once a second or more often: heartbeats, and forgetting of what nobody reads. The ticker does. */
   beat(): void;
   /** Ids of the devices that a stream follows. The hot path asks `watchedDevices.size` first. */
@@ -99,6 +101,13 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
   let conflated = 0;
   let lastSentAt = deps.now();
   let stopped = false;
+  /**
+   * Bun takes and writes the chunks in microtasks after `publish`: 10 µs a stream, against 0.2 µs for the loop in it. So the
+   * last chunk taken in the same turn tells how long fan-out took.
+   */
+  let publishedAt = 0;
+  let takenAt = 0;
+  let measuring = false;
 
   const idOf = (number: number) => `${epoch}-${number}`;
 
@@ -254,6 +263,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
           stream = open(controller, groupOf(limit), viewer, deviceId, lastEventId);
         },
         pull() {
+          if (measuring) takenAt = performance.now();
           if (stream) flush(stream);
         },
         cancel() {
@@ -270,9 +280,13 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
       });
     },
 
+    get fanOutMs() {
+      return takenAt - publishedAt;
+    },
+
     publish() {
-      if (groups.size === 0) return 0;
-      const startedAt = performance.now();
+      if (groups.size === 0) return;
+      publishedAt = performance.now();
       const now = deps.now();
       sequence++;
       published++;
@@ -292,7 +306,11 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
         }
       }
       lastSentAt = now;
-      return performance.now() - startedAt;
+      takenAt = performance.now();
+      measuring = true;
+      setImmediate(() => {
+        measuring = false;
+      });
     },
 
     beat() {

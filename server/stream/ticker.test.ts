@@ -6,8 +6,9 @@ class Clock {
   now = 0;
   ticks: number[] = [];
   beats: number[] = [];
-  /** What the next ticks return. */
-  fanOutMs: number | null = null;
+  /** Whether the next ticks have something to send, and what it costs. */
+  sends = false;
+  fanOutMs = 1;
   #timers = new Map<number, { at: number; run: () => void }>();
   #next = 1;
 
@@ -24,8 +25,9 @@ class Clock {
         clearTimer: (timer) => this.#timers.delete(timer as number),
         tick: () => {
           this.ticks.push(this.now);
-          return this.fanOutMs;
+          return this.sends;
         },
+        fanOutMs: () => this.fanOutMs,
         beat: () => this.beats.push(this.now),
       },
       { intervalMs },
@@ -50,7 +52,7 @@ class Clock {
 
 test("ticks at its interval, and never more often than that while it sends", () => {
   const clock = new Clock(100);
-  clock.fanOutMs = 1;
+  clock.sends = true;
   for (let at = 7; at <= 1000; at += 7) {
     clock.runTo(at);
     clock.ticker.touch();
@@ -65,7 +67,7 @@ test("the first change after a quiet spell goes out at once", () => {
   const clock = new Clock(100);
   clock.runTo(1030);
   clock.ticks = [];
-  clock.fanOutMs = 1;
+  clock.sends = true;
   clock.ticker.touch();
   clock.runTo(1030);
   expect(clock.ticks).toEqual([1030]);
@@ -78,6 +80,7 @@ test("the first change after a quiet spell goes out at once", () => {
 
 test("stretches when fan-out takes more than a fifth of the interval", () => {
   const clock = new Clock(100);
+  clock.sends = true;
   clock.fanOutMs = 50;
   clock.runTo(1000);
   expect(clock.ticks).toEqual([100, 350, 600, 850]);

@@ -3,8 +3,10 @@ export interface TickerDeps {
   now(): number;
   setTimer(run: () => void, delayMs: number): unknown;
   clearTimer(timer: unknown): void;
-  /** Moves the view on and sends it. Returns what fan-out took in milliseconds, or null when there was nothing to send. */
-  tick(): number | null;
+  /** Moves the view on and sends it. False when there was nothing to send. */
+  tick(): boolean;
+  /** How long the last sending took, in milliseconds; known some time after `tick`. */
+  fanOutMs(): number;
   /** Called at least once a second. */
   beat(): void;
 }
@@ -28,10 +30,12 @@ export function createTicker(deps: TickerDeps, options: { intervalMs: number }):
   let timer: unknown = null;
   let timerAt = Number.POSITIVE_INFINITY;
   let tickAt = deps.now() + intervalMs;
-  /** No tick before this: an interval, or more, after the last one that sent something. */
-  let restUntil = Number.NEGATIVE_INFINITY;
+  let sentAt = Number.NEGATIVE_INFINITY;
   let beatAt = deps.now() + beatMs;
   let stopped = false;
+
+  /** No tick before this: an interval, or more, after the last one that sent something. */
+  const restUntil = () => sentAt + Math.max(intervalMs, deps.fanOutMs() / fanOutShare);
 
   function schedule(): void {
     const at = Math.min(tickAt, beatAt);
@@ -48,11 +52,10 @@ export function createTicker(deps: TickerDeps, options: { intervalMs: number }):
     try {
       const now = deps.now();
       if (now >= tickAt) {
-        tickAt = now + intervalMs;
-        const fanOutMs = deps.tick();
-        if (fanOutMs !== null) {
-          restUntil = now + Math.max(intervalMs, fanOutMs / fanOutShare);
-          tickAt = restUntil;
+        tickAt = restUntil();
+        if (now >= tickAt) {
+          tickAt = now + intervalMs;
+          if (deps.tick()) sentAt = now;
         }
       }
       if (now >= beatAt) {
@@ -67,7 +70,7 @@ export function createTicker(deps: TickerDeps, options: { intervalMs: number }):
   schedule();
   return {
     touch() {
-      const at = Math.max(restUntil, deps.now());
+      const at = Math.max(restUntil(), deps.now());
       if (at >= tickAt) return;
       tickAt = at;
       schedule();
