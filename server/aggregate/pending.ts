@@ -5,7 +5,7 @@ export interface Partial {
   firstEpoch: number;
   lastEpoch: number;
   sealed: boolean;
-  /** Never empty lists of cells; merged now and then. */
+  /** Lists of cells, none empty; merged now and then. */
   parts: Cells[];
 }
 
@@ -22,6 +22,7 @@ export class PendingEpochs {
   readonly #partials: Partial[] = [];
   readonly #merger = new CellCollector();
   #cells = 0;
+  #sealedEpoch = 0;
 
   get partials(): readonly Partial[] {
     return this.#partials;
@@ -41,13 +42,19 @@ export class PendingEpochs {
       partial.parts.push(cells);
       if (partial.parts.length > partsMax) this.#compact(partial);
     } else {
-      this.#partials.splice(at + 1, 0, { firstEpoch: epoch, lastEpoch: epoch, sealed: false, parts: [cells] });
+      this.#partials.splice(at + 1, 0, {
+        firstEpoch: epoch,
+        lastEpoch: epoch,
+        sealed: epoch <= this.#sealedEpoch,
+        parts: [cells],
+      });
     }
     this.#bound();
   }
 
   /** A batch was sealed: all of its epochs are dropped together, so they may as well be one. */
   seal(lastEpoch: number): void {
+    this.#sealedEpoch = Math.max(this.#sealedEpoch, lastEpoch);
     const first = this.#partials.findIndex((partial) => !partial.sealed);
     if (first < 0) return;
     let end = first;

@@ -24,8 +24,6 @@ export interface StreamHub {
   handle(request: Request, server: StreamServer, viewer?: string): Response;
   /** Sends the present state to every stream. */
   publish(): void;
-  /** How long the last `publish` kept this thread busy, in milliseconds, the sockets' writes included. */
-  readonly fanOutMs: number;
   /** Call once a second or more often: heartbeats, and forgetting of what nobody reads. The ticker does. */
   beat(): void;
   /** Ids of the devices that a stream follows. The hot path asks `watchedDevices.size` first. */
@@ -47,6 +45,8 @@ export interface StreamHubStats {
   readonly published: number;
   /** Updates that a slow reader did not get because a newer one took their place. */
   readonly conflated: number;
+  /** How long the last `publish` kept this thread busy, in milliseconds, the sockets' writes included. */
+  readonly fanOutMs: number;
 }
 
 /** An open stream. `pull` is called by Bun when the socket has taken what was enqueued before. */
@@ -240,7 +240,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
   return {
     watchedDevices: watch,
     get stats() {
-      return { streams, published, conflated };
+      return { streams, published, conflated, fanOutMs: takenAt - publishedAt };
     },
 
     handle(request, server, viewer = "") {
@@ -278,10 +278,6 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
           "X-Accel-Buffering": "no",
         },
       });
-    },
-
-    get fanOutMs() {
-      return takenAt - publishedAt;
     },
 
     publish() {
