@@ -162,7 +162,7 @@ async function serve(config: Config, log: Log): Promise<void> {
         if (changed) hub.publish();
         return changed;
       },
-      fanOutMs: () => hub.stats.fanOutMs,
+      fanOutMs: () => hub.fanOutMs,
     },
     { intervalMs: config.STREAM_INTERVAL },
   );
