@@ -24,7 +24,11 @@ export function buildClient(): void {
     ...sources.map((path) => (statSync(path).isDirectory() ? newestMs(path) : statSync(path).mtimeMs)),
   );
   if (existsSync(built) && statSync(built).mtimeMs > newest) return;
-  const build = Bun.spawnSync([join(root, "node_modules/.bin/vite"), "build", "client"], { cwd: root });
+  // `bun test` sets NODE_ENV=test, which would make this a development build, without a service worker.
+  const build = Bun.spawnSync([join(root, "node_modules/.bin/vite"), "build", "client"], {
+    cwd: root,
+    env: { ...process.env, NODE_ENV: "production" },
+  });
   if (build.exitCode !== 0) throw new Error(`the client does not build:\n${build.stderr}${build.stdout}`);
 }
 

@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createFixtureServer, type FixtureServer } from "../../client/dev/fixture-server.ts";
 import { type Browser, buildClient, live, noChromium, openBrowser, until } from "./harness.ts";
+
+setDefaultTimeout(40_000);
 
 describe.skipIf(noChromium)("installed", () => {
   let server: FixtureServer;
@@ -58,7 +60,7 @@ describe.skipIf(noChromium)("installed", () => {
     );
     await live(page);
     await page.close();
-  }, 40_000);
+  });
 
   test("neither the stream nor the API is ever answered from a cache", async () => {
     const page = await browser.page("/pipeline");
