@@ -5,7 +5,7 @@ export function nextTickMs(dueMs: number, nowMs: number, intervalMs: number): nu
   return dueMs + intervalMs * Math.max(1, Math.ceil((nowMs - dueMs) / intervalMs));
 }
 
-export interface Schedule {
+interface Schedule {
   readonly batches: number;
   readonly events: number;
   /** Event `index` happens this long after the start. */
@@ -49,7 +49,7 @@ const maxBurst = 32;
 /** Calls `emit` for each batch when it is due, with the time at which it was; returns how many it called for. */
 export async function paceBatches(
   schedule: Schedule,
-  emit: (batch: ReturnType<Schedule["batch"]>, dueMs: number, startMs: number) => void,
+  emit: (batch: ReturnType<Schedule["batch"]>, dueMs: number) => void,
   deps: PaceDeps,
 ): Promise<number> {
   const startMs = deps.now();
@@ -57,7 +57,7 @@ export async function paceBatches(
   while (next < schedule.batches && !deps.stop.aborted) {
     let batch = schedule.batch(next);
     for (let burst = 0; burst < maxBurst && startMs + batch.dueMs <= deps.now(); burst++) {
-      emit(batch, startMs + batch.dueMs, startMs);
+      emit(batch, startMs + batch.dueMs);
       next++;
       if (next === schedule.batches) return next;
       batch = schedule.batch(next);
