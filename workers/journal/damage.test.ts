@@ -196,7 +196,7 @@ describe(`a damaged journal (${runs} runs, seed ${seed})`, () => {
         const again = await bodies(second.journal);
         for (const each of found) expect(again).toContainEqual(each);
         expect(again.length).toBe(found.length + 1);
-        for (const batch of [...second.journal.sealed]) second.journal.commit(batch);
+        for (const batch of [...second.journal.sealed]) await second.journal.commit(batch);
         expect((await open(disk, seed + 2)).journal.sealed).toEqual([]);
       }),
     );

@@ -71,7 +71,7 @@ describe("the journal on a disk", () => {
     ]) {
       expect(await bodyOf(batch, range)).toEqual(Buffer.from(rowsOf(range.from, range.to - range.from)));
     }
-    journal.commit(batch);
+    await journal.commit(batch);
     expect(journal.sealed).toEqual([]);
     journal.close();
     const second = await open();

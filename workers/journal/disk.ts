@@ -132,12 +132,15 @@ class DiskJournal implements Journal {
     this.#removeDone();
   }
 
-  /** Throws when the disk does not let it be forgotten; the batch is then still there, and the call can be made again. */
-  commit(batch: Batch): void {
+  /**
+   * Fails when the disk does not let it be forgotten; the batch is then still there, and the call can be made again.
+   * Appends go on meanwhile.
+   */
+  async commit(batch: Batch): Promise<void> {
     const { files, log, directory } = this.#options;
-    const index = this.sealed.indexOf(batch);
-    const segment = this.#sealed[index];
+    const segment = this.#sealed.find((each) => each.token === batch.token);
     if (segment === undefined) throw new Error(`batch ${batch.token} is not in the journal`);
+    if (this.#unsyncedRemovals >= unsyncedRemovalsMax) this.#syncDirectory();
     this.#removeDone();
     try {
       this.#carryKeys(segment);
@@ -149,13 +152,13 @@ class DiskJournal implements Journal {
         segment.suffix = doneSuffix;
       }
       files.syncDirectory(directory);
-      this.#sealed.splice(index, 1);
+      this.#sealed.splice(this.#sealed.indexOf(segment), 1);
       this.#done.push(segment);
       return;
     }
-    this.#remove(segment);
-    this.#sealed.splice(index, 1);
-    if (this.#unsyncedRemovals >= unsyncedRemovalsMax) this.#syncDirectory();
+    await files.discard(segment.path);
+    this.#sealed.splice(this.#sealed.indexOf(segment), 1);
+    this.#countRemoved(segment);
   }
 
   close(): void {
@@ -278,8 +281,7 @@ class DiskJournal implements Journal {
     this.#keyLog.carry(segment.metaPieces(), segment.newestKeyMs);
   }
 
-  #remove(segment: Segment): void {
-    this.#options.files.remove(segment.path);
+  #countRemoved(segment: Segment): void {
     this.#segmentBytes -= segment.fileBytes;
     this.#unsyncedRemovals++;
     // The segment could come back without them, as long as its own removal is not durable.
@@ -291,8 +293,9 @@ class DiskJournal implements Journal {
     try {
       for (let segment = this.#done[0]; segment !== undefined; segment = this.#done[0]) {
         this.#carryKeys(segment);
-        this.#remove(segment);
+        this.#options.files.remove(segment.path);
         this.#done.shift();
+        this.#countRemoved(segment);
       }
     } catch (error) {
       this.#options.log("debug", "a stored segment cannot be removed yet", { error: textOf(error) });

@@ -119,7 +119,7 @@ export class JournalModel {
   #recoveryDeaths: readonly number[] = [];
   #end: End = "kill";
   /** How often each thing happened, so that a test can tell that it tested something. */
-  readonly counts = { accepted: 0, refused: 0, deaths: 0, recoveries: 0, recoveredRows: 0, committed: 0 };
+  readonly counts = { accepted: 0, refused: 0, deaths: 0, recoveries: 0, recoveredRows: 0, committed: 0, kept: 0 };
 
   constructor(options: ModelOptions) {
     const random = createRandom(options.seed);
@@ -214,14 +214,14 @@ export class JournalModel {
     else group.state = "refused";
   }
 
-  #commit(index: number): void {
+  async #commit(index: number): Promise<void> {
     const batch = this.#live.sealed[index % Math.max(1, this.#live.sealed.length)];
     if (batch === undefined) return;
     const seen = this.#seen.get(batch.token);
     insist(seen !== undefined, "a batch appeared that was never seen");
     seen.committed = "maybe";
     try {
-      this.#live.commit(batch);
+      await this.#live.commit(batch);
     } catch (error) {
       if (this.disk.dead) this.counts.deaths++;
       else {
@@ -231,6 +231,7 @@ export class JournalModel {
       return;
     }
     if (this.disk.dead) return;
+    if (this.disk.contents(directory).has(`${batch.token.split("-")[1]?.padStart(16, "0")}.done`)) this.counts.kept++;
     this.counts.committed++;
     seen.committed = "yes";
     insist(!this.#live.sealed.includes(batch), "a committed batch is still handed out");

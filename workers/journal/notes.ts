@@ -1,4 +1,4 @@
-import type { Files } from "./files.ts";
+import type { Files, OpenFile } from "./files.ts";
 import { type RowRange, rangeName } from "./journal.ts";
 import type { Extent } from "./scan.ts";
 
@@ -47,13 +47,11 @@ export function decodeNotes(bytes: Uint8Array, seed: number): Notes {
 
 /** Durable when it returns. When it throws, the record may or may not be there. */
 function appendNote(files: Files, { directory, path, seed }: NotesPlace, record: object): void {
-  let created = false;
-  let file: ReturnType<Files["open"]>;
+  let file: OpenFile;
   try {
     file = files.open(path, "update");
   } catch {
     file = files.open(path, "create");
-    created = true;
   }
   try {
     file.write([encodeLine(record, seed)], file.bytes);
@@ -61,7 +59,8 @@ function appendNote(files: Files, { directory, path, seed }: NotesPlace, record:
   } finally {
     file.close();
   }
-  if (created) files.syncDirectory(directory);
+  // Each time: that the file was there does not say that an earlier, failed call made its name durable.
+  files.syncDirectory(directory);
 }
 
 /** Where a segment's notes are, and what their checksums start from. */

@@ -288,6 +288,10 @@ export class SimulatedDisk implements Files {
     });
   }
 
+  async discard(path: string): Promise<void> {
+    this.remove(path);
+  }
+
   rename(from: string, to: string): void {
     this.call("rename", () => {
       const source = this.#directory(from);
