@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { hashDeviceId } from "../contract/row.ts";
+import { hashDeviceId, RowEncoder } from "../contract/row.ts";
 import type { Pipeline, Update } from "../contract/stream.ts";
 import { type Aggregator, createAggregator, type StoredAnswer } from "./aggregator.ts";
-import { createRandom, SimulatedClickHouse, type SimulatedEvent } from "./simulation.ts";
+import { ByteWriter, createRandom, SimulatedClickHouse, type SimulatedEvent } from "./simulation.ts";
 import type { SecondRange } from "./stored-window.ts";
 
 const pipeline: Pipeline = {
@@ -208,4 +208,331 @@ test.each(seeds)("whatever happens in whatever order, the view is what is durabl
   world.check();
   // All is stored and asked for: nothing is pending any more.
   expect(world.aggregator.stats.pendingCells).toBe(0);
+});
+
+const nowSecondOf = (world: World) => Math.floor(world.nowMs / 1000);
+
+function eventAt(second: number, eventType = "t", value: number | null = 1, deviceId = "d"): SimulatedEvent {
+  return { eventType, second, value, deviceId };
+}
+
+async function runFor(world: World, seconds: number): Promise<void> {
+  for (let second = 0; second < seconds; second++) {
+    world.nowMs += 1000;
+    world.aggregator.tick();
+    await world.answer();
+  }
+}
+
+test("a long outage: memory stays bounded, nothing is lost, and the way back is exact at every step", async () => {
+  const world = new World();
+  const random = createRandom(5);
+  let cells = 0;
+  let partials = 0;
+  // Three hours of a batch every ten seconds, none of them stored.
+  for (let batch = 0; batch < 1080; batch++) {
+    for (let epoch = 0; epoch < 3; epoch++) {
+      world.accept(
+        Array.from({ length: 10 }, () =>
+          eventAt(nowSecondOf(world) - Math.floor(random() * 300), `t${Math.floor(random() * 8)}`, batch),
+        ),
+      );
+      world.makeDurable();
+      world.close();
+      world.aggregator.tick();
+      world.nowMs += 3333;
+    }
+    world.seal();
+    await world.answer(false);
+    cells = Math.max(cells, world.aggregator.stats.pendingCells);
+    partials = Math.max(partials, world.aggregator.stats.pendingPartials);
+    if (batch % 50 === 0) world.check();
+  }
+  expect(partials).toBeLessThanOrEqual(129);
+  expect(cells).toBeLessThan(3000);
+  expect(world.batches.length).toBe(1080);
+  // Queries are answered while batches are stored one by one, so partials that span several are met.
+  while (world.batches.length > 0) {
+    for (let stored = 0; stored < 7; stored++) world.store();
+    world.nowMs += 700;
+    world.aggregator.tick();
+    if (random() < 0.5) await world.answer();
+    world.check();
+  }
+  await runFor(world, 40);
+  world.check();
+  expect(world.aggregator.stats.pendingCells).toBe(0);
+}, 20_000);
+
+test("what others insert into ClickHouse is in the view within a minute, and what is dead-lettered leaves it", async () => {
+  const world = new World();
+  await runFor(world, 5);
+  const foreign = [eventAt(nowSecondOf(world) - 300, "theirs", 5), eventAt(nowSecondOf(world) - 590, "theirs", 7)];
+  world.clickHouse.events.push(...foreign);
+  await runFor(world, 64);
+  expect(world.update().aggregations[0]).toMatchObject({ event_type: "theirs", event_count: 1, avg_value: 5 });
+
+  world.accept([eventAt(nowSecondOf(world) - 100, "mine"), eventAt(nowSecondOf(world) - 100, "mine")]);
+  world.makeDurable();
+  world.close();
+  world.seal();
+  expect(world.update().totals.event_count).toBe(3);
+  // One of the two rows is refused by ClickHouse; the batch counts as stored.
+  (world.batches[0] as Batch).events.pop();
+  world.store();
+  await runFor(world, 5);
+  expect(world.update().totals.event_count).toBe(2);
+});
+
+test("events reported durable after their batch was answered are asked for again, not counted twice", async () => {
+  const world = new World();
+  world.accept([eventAt(nowSecondOf(world) - 200)]);
+  world.close();
+  const frame = world.ring.shift() as (typeof world.ring)[number];
+  world.clickHouse.events.push(...frame.events);
+  world.clickHouse.storedEpoch = 1;
+  world.aggregator.stored(1);
+  await runFor(world, 3);
+  expect(world.update().totals.event_count).toBe(1);
+  world.aggregator.fold(1, 1);
+  expect(world.update().totals.event_count).toBe(1);
+  await runFor(world, 5);
+  expect(world.update().totals.event_count).toBe(1);
+});
+
+test("an answer that makes no sense changes nothing, is reported, and its blocks are asked for again", async () => {
+  const world = new World();
+  world.accept([eventAt(nowSecondOf(world) - 200)]);
+  world.makeDurable();
+  world.close();
+  world.seal();
+  world.store();
+  world.nowMs += 2000;
+  world.aggregator.tick();
+  const { query } = world;
+  world.query = null;
+  query?.resolve({ ok: true, storedEpoch: 1, body: new Uint8Array([1, 2, 3]) });
+  await settled();
+  expect(world.errors).toHaveLength(1);
+  expect(world.aggregator.stats.rollupFailures).toBe(1);
+  world.errors.length = 0;
+  await runFor(world, 5);
+  world.check();
+  expect(world.aggregator.stats.pendingCells).toBe(0);
+});
+
+test("a clock set back: the window moves back with it, and ClickHouse fills in what the pending lack", async () => {
+  const world = new World();
+  world.accept([eventAt(nowSecondOf(world) - 10, "stored")]);
+  world.makeDurable();
+  world.close();
+  world.seal();
+  world.store();
+  await runFor(world, 5);
+  world.nowMs += 3_600_000;
+  world.aggregator.tick();
+  expect(world.update().totals.event_count).toBe(0);
+  world.nowMs -= 3_600_000;
+  world.accept([eventAt(nowSecondOf(world), "pending")]);
+  world.makeDurable();
+  expect(world.update().totals.event_count).toBe(1);
+  await runFor(world, 3);
+  world.check();
+  expect(world.update().totals.event_count).toBe(2);
+});
+
+test("types past the limit count as one row, and places become free with the window", async () => {
+  const world = new World(3);
+  const now = () => nowSecondOf(world);
+  world.accept(["a", "b", "c", "d", "e", "(other)"].map((name) => eventAt(now(), name)));
+  world.makeDurable();
+  const rows = () => world.update().aggregations.map((row) => [row.event_type, row.event_count]);
+  expect(rows()).toEqual([
+    ["(other)", 3],
+    ["a", 1],
+    ["b", 1],
+    ["c", 1],
+  ]);
+  expect(world.aggregator.stats.typesOverflowed).toBe(2);
+  // Still in the ring when its name has long left the window: the place must not go to another.
+  await runFor(world, 2);
+  world.nowMs += 500_000;
+  world.accept([eventAt(now() + 300, "a")]);
+  await runFor(world, 200);
+  world.accept(["x", "y", "z"].map((name) => eventAt(now(), name)));
+  while (world.ring.length > 0) world.makeDurable();
+  expect(rows()).toEqual([
+    ["(other)", 1],
+    ["a", 1],
+    ["x", 1],
+    ["y", 1],
+  ]);
+});
+
+test("rows that an earlier run left are pending under their own epoch, and are counted once after they are stored", async () => {
+  const world = new World();
+  const { aggregator } = world;
+  const now = nowSecondOf(world);
+  const events = Array.from({ length: 10_000 }, (_, index) =>
+    eventAt(now - (index % 700), `t${index % 3}`, index % 5 === 0 ? null : index / 4, `d${index % 11}`),
+  );
+  const encoder = new RowEncoder();
+  for (const event of events) {
+    const input = {
+      device_id: event.deviceId,
+      event_type: event.eventType,
+      value_float: event.value,
+      value_string: "näh",
+      metadata: { a: "b" },
+    };
+    encoder.encode(input, event.second * 1000 + 999, now * 1000);
+  }
+  aggregator.startAt(2);
+  expect(aggregator.currentEpoch).toBe(2);
+  world.durable.push(...events);
+  const folding = aggregator.foldRows(1, encoder.bytes());
+  world.accept([eventAt(now, "live")]);
+  world.makeDurable();
+  expect(await folding).toBe(10_000);
+  world.check();
+  world.clickHouse.events.push(...events);
+  world.clickHouse.storedEpoch = 1;
+  aggregator.stored(1);
+  await runFor(world, 3);
+  world.check();
+  expect(aggregator.stats.pendingCells).toBe(1);
+});
+
+test("figures of the update: rates, quantiles, nulls, order", () => {
+  const world = new World();
+  const now = nowSecondOf(world);
+  world.nowMs += 500;
+  world.accept([
+    ...Array.from({ length: 95 }, (_, index) => eventAt(now - (index % 20), "b", index)),
+    ...Array.from({ length: 95 }, () => eventAt(now - 100, "a", null)),
+    eventAt(now, "huge", Number.MAX_VALUE),
+    eventAt(now, "huge", Number.MAX_VALUE),
+  ]);
+  expect(world.update().totals.event_count).toBe(0);
+  world.makeDurable();
+  const { aggregations, totals } = world.update(2);
+  // Nine and a half seconds are behind: 50 of b's 95 events lie in them.
+  expect(totals).toEqual({ event_count: 192, rate: 5.474, active_devices: 1, event_types: 3 });
+  const [a, b] = aggregations;
+  expect(a).toEqual({
+    event_type: "a",
+    event_count: 95,
+    avg_value: null,
+    min_value: null,
+    max_value: null,
+    p50: null,
+    p95: null,
+    p99: null,
+    rate: 0,
+  });
+  expect(b).toMatchObject({
+    event_type: "b",
+    event_count: 95,
+    avg_value: 47,
+    min_value: 0,
+    max_value: 94,
+    rate: 5.263,
+  });
+  expect(Math.abs((b?.p50 as number) - 47)).toBeLessThan(0.5);
+  expect(Math.abs((b?.p99 as number) - 93)).toBeLessThan(1);
+  const huge = world.update(3).aggregations[2];
+  expect([huge?.avg_value, huge?.max_value]).toEqual([null, Number.MAX_VALUE]);
+  expect(() => JSON.stringify(world.update())).not.toThrow();
+});
+
+test("a tick says whether anything changed: events, their rates, their leaving; not the passing of time alone", async () => {
+  const world = new World();
+  world.aggregator.tick();
+  await world.answer();
+  world.aggregator.tick();
+  expect(world.aggregator.tick()).toBe(false);
+  world.accept([eventAt(nowSecondOf(world))]);
+  expect(world.aggregator.tick()).toBe(false);
+  world.makeDurable();
+  expect(world.aggregator.tick()).toBe(true);
+  expect(world.aggregator.tick()).toBe(false);
+  const changes: number[] = [];
+  for (let second = 1; second <= 620; second++) {
+    world.nowMs += 1000;
+    if (world.aggregator.tick()) changes.push(second);
+    await world.answer();
+  }
+  expect(changes).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 601]);
+});
+
+test("devices: seeded from ClickHouse, exact up to the bound, ClickHouse's number past it", async () => {
+  let nowMs = startMs;
+  let stored = ["a", "b", "c"];
+  let counted = 0;
+  const aggregator = createAggregator(
+    {
+      now: () => nowMs,
+      queryStored: async () => ({ ok: false }),
+      async queryDevices(_, limit) {
+        const writer = new ByteWriter();
+        for (const id of stored.slice(0, limit)) {
+          writer.string(id);
+          writer.uint32(Math.floor(nowMs / 1000));
+        }
+        return { ok: true, body: writer.bytes() };
+      },
+      async countDevices() {
+        counted++;
+        return stored.length;
+      },
+      onError(error) {
+        throw error;
+      },
+    },
+    { eventTypesMax: 10, aggregationIntervalMs: 2000, devicesMax: 10 },
+  );
+  const active = () => aggregator.buildUpdate(1, pipeline).totals.active_devices;
+  const run = async (seconds: number) => {
+    for (let second = 0; second < seconds; second++) {
+      nowMs += 1000;
+      aggregator.tick();
+      await settled();
+    }
+  };
+  const see = (id: string) => {
+    aggregator.queue.push(aggregator.types.indexOf("t"), Math.floor(nowMs / 1000), Number.NaN, ...hashDeviceId(id));
+    aggregator.fold(1, 1);
+  };
+  await run(1);
+  expect(active()).toBe(3);
+  see("a");
+  see("d");
+  expect(active()).toBe(4);
+
+  stored = Array.from({ length: 25 }, (_, index) => `device ${index}`);
+  await run(70);
+  expect(active()).toBe(25);
+  expect(aggregator.stats.devicesOverflowed).toBe(true);
+  expect(counted).toBeGreaterThan(0);
+  // The fleet shrinks: exact again.
+  stored = ["a", "z"];
+  await run(700);
+  expect(active()).toBe(2);
+  expect(aggregator.stats.devicesOverflowed).toBe(false);
+});
+
+test("stop: no further query, and the answer of the last one is ignored", async () => {
+  const world = new World();
+  world.nowMs += 2000;
+  world.aggregator.tick();
+  world.clickHouse.events.push(eventAt(nowSecondOf(world)));
+  world.aggregator.stop();
+  const { query } = world;
+  world.query = null;
+  query?.resolve(world.clickHouse.answer(query.ranges));
+  await settled();
+  world.nowMs += 10_000;
+  world.aggregator.tick();
+  expect(world.query).toBeNull();
+  expect(world.update().totals.event_count).toBe(0);
 });

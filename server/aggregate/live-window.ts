@@ -1,5 +1,5 @@
 import { blockSeconds, blockShift, type Cells, ringBlocks, ringSeconds } from "./cells.ts";
-import { LogHistogram, WindowHistogram } from "./log-histogram.ts";
+import { LogHistogram, storeBinsMax, WindowHistogram } from "./log-histogram.ts";
 import type { StoredBlock } from "./stored-window.ts";
 
 export const windowSeconds = 600;
@@ -12,6 +12,21 @@ const secondMask = ringSeconds - 1;
 const blockMask = ringBlocks - 1;
 /** Rates are means over this long. */
 export const rateSeconds = 10;
+
+/**
+ * Bins of all blocks, 128 MB: 1,000 types with 300 bins in every block. Past it, new blocks get coarse stores, which read
+ * true for the upper decade of magnitudes and fold the rest.
+ */
+const windowBinsMax = 1 << 25;
+const coarseStoreBins = 128;
+
+class BinBudget {
+  used = 0;
+
+  get storeBins(): number {
+    return this.used > windowBinsMax ? coarseStoreBins : storeBinsMax;
+  }
+}
 
 /** The window's figures of one event type. */
 export interface TypeTotals {
@@ -57,17 +72,20 @@ class TypeWindow {
     this.blockMaxs[block] = Math.max(this.blockMaxs[block] as number, max);
   }
 
-  addHistogram(block: number, histogram: LogHistogram): void {
+  addHistogram(block: number, histogram: LogHistogram, budget: BinBudget): void {
     const at = block & blockMask;
     let own = this.histograms[at];
     if (!own) {
-      own = new LogHistogram();
+      own = new LogHistogram(budget.storeBins);
       this.histograms[at] = own;
-      own.addAll(histogram);
-      this.histogram.add(own);
-      return;
     }
-    // Bins of the block may be folded together as it grows, so the total takes the difference of the block, not the part.
+    const before = own.binCount;
+    this.#merge(own, histogram);
+    budget.used += own.binCount - before;
+  }
+
+  /** Bins of the block may be folded together as it grows; the total then takes the difference of the block, not the part. */
+  #merge(own: LogHistogram, histogram: LogHistogram): void {
     if (own.fits(histogram)) {
       own.addAll(histogram);
       this.histogram.add(histogram);
@@ -78,7 +96,7 @@ class TypeWindow {
     this.histogram.add(own);
   }
 
-  clearBlock(block: number): void {
+  clearBlock(block: number, budget: BinBudget): void {
     const at = block & blockMask;
     if (this.blockCounts[at] === 0 && !this.histograms[at]) return;
     const from = (block << blockShift) & secondMask;
@@ -96,6 +114,7 @@ class TypeWindow {
     if (histogram) {
       this.histogram.subtract(histogram);
       this.histograms[at] = null;
+      budget.used -= histogram.binCount;
     }
     this.stale = true;
   }
@@ -156,6 +175,7 @@ class TypeWindow {
  */
 export class LiveWindow {
   readonly #types: (TypeWindow | null)[] = [];
+  readonly #budget = new BinBudget();
   #nowSecond: number;
 
   constructor(nowSecond: number) {
@@ -196,7 +216,7 @@ export class LiveWindow {
       for (let second = 0; second < left && !changed; second++) {
         changed = (type.counts[(fromSecond + second) & secondMask] as number) > 0;
       }
-      for (let block = 0; block < blocks; block++) type.clearBlock(fromBlock + block);
+      for (let block = 0; block < blocks; block++) type.clearBlock(fromBlock + block, this.#budget);
     }
     return changed;
   }
@@ -205,12 +225,12 @@ export class LiveWindow {
     const { fromBlock, toBlock } = this;
     for (let cell = 0; cell < cells.length; cell++) this.#addCell(cells, cell);
     for (const { type, block, histogram } of cells.histograms) {
-      if (block >= fromBlock && block <= toBlock) this.#types[type]?.addHistogram(block, histogram);
+      if (block >= fromBlock && block <= toBlock) this.#types[type]?.addHistogram(block, histogram, this.#budget);
     }
   }
 
   clearBlock(block: number): void {
-    for (const type of this.#types) type?.clearBlock(block);
+    for (const type of this.#types) type?.clearBlock(block, this.#budget);
   }
 
   /** Adds what of `cells` lies in `blocks`. */
@@ -219,7 +239,7 @@ export class LiveWindow {
       if (blocks.has((cells.seconds[cell] as number) >> blockShift)) this.#addCell(cells, cell);
     }
     for (const { type, block, histogram } of cells.histograms) {
-      if (blocks.has(block)) this.#types[type]?.addHistogram(block, histogram);
+      if (blocks.has(block)) this.#types[type]?.addHistogram(block, histogram, this.#budget);
     }
   }
 
@@ -229,7 +249,7 @@ export class LiveWindow {
     for (const { second, count, valueCount, sum, min, max } of stored.seconds) {
       if (second >= fromSecond && second <= toSecond) type.add(second, count, valueCount, sum, min, max);
     }
-    type.addHistogram(stored.block, stored.histogram);
+    type.addHistogram(stored.block, stored.histogram, this.#budget);
   }
 
   /** Differs when a block's counts do; for telling whether an answer brought anything new. */
