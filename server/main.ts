@@ -162,7 +162,7 @@ async function serve(config: Config, log: Log): Promise<void> {
         if (changed) hub.publish();
         return changed;
       },
-      fanOutMs: () => hub.fanOutMs,
+      fanOutMs: () => hub.stats.fanOutMs,
     },
     { intervalMs: config.STREAM_INTERVAL },
   );

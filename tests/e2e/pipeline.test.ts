@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Event } from "../../server/contract/event.ts";
 import type { Update } from "../../server/contract/stream.ts";
@@ -187,9 +187,11 @@ describe("the whole way", () => {
 
   test("kill -9 of the embedded engine in the middle: nothing lost, nothing doubled, no request fails", async () => {
     service = await startService();
-    const enginePid = Number(
-      readFileSync(join(service.dataDirectory, "clickhouse", "engine.pid"), "utf8").match(/\d+/)?.[0],
-    );
+    const pidFile = join(service.dataDirectory, "clickhouse", "engine.pid");
+    const enginePid = await until("the engine to run", () => {
+      const pid = existsSync(pidFile) ? /\d+/.exec(readFileSync(pidFile, "utf8")) : null;
+      return pid !== null && Number(pid[0]);
+    });
     expect(enginePid).toBeGreaterThan(1);
     const { acknowledged, refusals, broken } = await post(
       () => service,
