@@ -15,9 +15,17 @@
 -- sending 1e-300 and 1e300 would make its whole batch impossible to insert, or, worse, a later merge. The bounds
 -- give 4,500 keys a sign, 36 KB for the widest sketch there can be. 0.01 µs a row. Min, max and sum stay exact.
 --
--- ORDER BY. 1 s: time first, because its reader is the live window, all types of the last ten minutes every two
--- seconds. 1 min, 1 h: type first, because their readers are charts of a type over days.
--- index_granularity 1,024: rows are wide (states) and ranges short; 8,192 would read eight times what a chart needs.
+-- ORDER BY. 1 s has two readers: the live window (all types of the last ten minutes) and charts of one type. Minutes, by
+-- type inside a minute, serve both; the key leaves `time` out so that a condition on it is one on the minute. CPU of
+-- a read with 500 types, an hour stored (1.8 M rows, 215 bytes a row, most of it states):
+--                          (time, type), 1,024 rows a granule   (minute, type, time), 256
+--   window, all types                    276 ms                          290 ms
+--   one type, 10 minutes                 246 ms                            7 ms
+--   one type, 1 hour                   1,376 ms                           34 ms
+--   10 types, 1 hour                   1,317 ms                          212 ms
+-- 1 min, 1 h: type first, because their readers are charts of a type over days.
+-- index_granularity 256: rows are wide (states) and ranges short; the states of a granule are read as a whole, 5 µs each
+-- for values spread over four decades, 1 µs for a room's temperature.
 --
 -- PARTITION BY and TTL: a day for 7 days, a month for a year, a year for ever. Dropped by whole parts. A batch with
 -- events 30 days old touches at most 32 days, 2 months, 2 years. An event older than 7 days passes through telemetry_1s (and
@@ -37,9 +45,10 @@ CREATE TABLE IF NOT EXISTS {database}.telemetry_1s
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toDate(time)
-ORDER BY (time, event_type)
+PRIMARY KEY (toStartOfMinute(time), event_type)
+ORDER BY (toStartOfMinute(time), event_type, time)
 TTL time + toIntervalDay(7)
-SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 256, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS {database}.telemetry_1m
 (
@@ -56,7 +65,7 @@ ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(time)
 ORDER BY (event_type, time)
 TTL time + toIntervalDay(365)
-SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 256, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS {database}.telemetry_1h
 (
@@ -72,7 +81,7 @@ CREATE TABLE IF NOT EXISTS {database}.telemetry_1h
 ENGINE = AggregatingMergeTree
 PARTITION BY toYear(time)
 ORDER BY (event_type, time)
-SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 256, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {database}.telemetry_1h_view TO {database}.telemetry_1h AS
 SELECT
