@@ -27,7 +27,7 @@ export interface DiskJournalOptions {
 }
 
 export interface OpenedDiskJournal {
-  readonly journal: Journal;
+  readonly journal: DiskJournal;
   readonly recovered: RecoveryReport;
   /** Idempotency keys younger than an hour, whether their rows are still here or in ClickHouse. */
   readonly keys: KeyRecord[];
@@ -61,7 +61,7 @@ const nothingOpen: OpenBatch = { rowCount: 0, bytes: 0, sinceMs: 0, epoch: 0 };
 const accepted: AppendResult = { ok: true };
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-class DiskJournal implements Journal {
+export class DiskJournal implements Journal {
   readonly #options: DiskJournalOptions;
   readonly #randomId: () => string;
   readonly #keyLog: KeyLog;

@@ -1,5 +1,5 @@
 import type { Log } from "../../server/ops/log.ts";
-import type { Files, OpenFile } from "./files.ts";
+import type { DirectoryEntry, Files, OpenFile } from "./files.ts";
 import { decodeFileHeader, type FileHeaderResult, fileHeaderBytes, idPattern } from "./frame.ts";
 import type { KeyRecord } from "./journal.ts";
 import { type ClosedKeyLog, keyLogPattern } from "./key-log.ts";
@@ -12,6 +12,9 @@ import { Window } from "./window.ts";
 export const journalIdName = "journal-id";
 const corruptName = "corrupt";
 const bufferBytes = 1 << 20;
+/** Damaged parts are copied for a look as long as there are fewer files than that in `corrupt/`. */
+const corruptFilesMax = 256;
+const ownSegmentPattern = /^\d{16}\.seg$/;
 /** Numbers in file names up to here count; a stray name must not use up what a double counts exactly. */
 const numberPattern = /^(\d{1,15}|0\d{15})(?=\D|$)/;
 
@@ -64,8 +67,8 @@ export async function recoverFiles(deps: RecoveryDeps): Promise<RecoveredFiles> 
     // Also thrown where it exists and its parent is not ours; if it cannot be listed either, that is the end of it.
     deps.log("warn", "the journal directory cannot be created", { directory, error: textOf(error) });
   }
-  const names = files
-    .list(directory)
+  const entries = files.list(directory);
+  const names = entries
     .filter((entry) => entry.isFile)
     .map((entry) => entry.name)
     .sort();
@@ -98,15 +101,19 @@ export async function recoverFiles(deps: RecoveryDeps): Promise<RecoveredFiles> 
     done,
     keys: recovery.keys.records,
     keyLogs: keyLogs.sort((a, b) => a.newestMs - b.newestMs),
-    nextSegmentNumber: 1 + Math.max(0, ...names.map((name) => Number(numberPattern.exec(name)?.[1] ?? 0))),
-    nextKeyLogNumber: 1 + Math.max(0, ...names.map((name) => Number(keyLogPattern.exec(name)?.[1] ?? 0))),
+    nextSegmentNumber: 1 + highestNumber(entries, numberPattern),
+    nextKeyLogNumber: 1 + highestNumber(entries, keyLogPattern),
     report,
   };
 }
 
+const highestNumber = (entries: readonly DirectoryEntry[], pattern: RegExp): number =>
+  entries.reduce((highest, { name }) => Math.max(highest, Number(pattern.exec(name)?.[1] ?? 0)), 0);
+
 class Recovery {
   readonly #deps: RecoveryDeps;
   readonly #names: ReadonlySet<string>;
+  readonly #newestSegment: string | undefined;
   readonly #buffer = new Uint8Array(bufferBytes);
   readonly keys: KeyMemory;
   readonly report: RecoveryReport = {
@@ -122,6 +129,7 @@ class Recovery {
   constructor(deps: RecoveryDeps, names: ReadonlySet<string>) {
     this.#deps = deps;
     this.#names = names;
+    this.#newestSegment = [...names].findLast((name) => ownSegmentPattern.test(name));
     this.keys = new KeyMemory(deps.nowMs());
   }
 
@@ -320,8 +328,9 @@ class Recovery {
    * Makes the file durable as it is, since it may have been in the page cache only; throws if it cannot, and then the
    * file waits for the next start. The tail is cut off where the disk allows it; what is no frame now is none later.
    *
-   * The last frame is written anew. If the run before died of, or just after, a failed sync, then the system takes the
-   * frame for written while the disk does not have it, and a sync alone would do nothing.
+   * The last frame of the newest segment is written anew. If the run before died just after a failed sync, then the
+   * system takes the frame for written while the disk does not have it, and a sync alone would do nothing. Nothing was
+   * appended behind such a frame, so it can only be that one.
    */
   #stabilise(name: string, file: OpenFile, window: Window, scan: ScanResult): number {
     const { end } = scan.extents.at(-1) as Extent;
@@ -335,12 +344,14 @@ class Recovery {
         this.#deps.log("warn", "the end of a journal file cannot be cut off", { file: name, error: textOf(error) });
       }
     }
-    let at = scan.lastFrameAt === fileHeaderBytes ? 0 : scan.lastFrameAt;
-    while (at < end) {
-      const piece = window.piece(at, end);
-      if (piece.length === 0) break;
-      file.write([piece], at);
-      at += piece.length;
+    if (name === this.#newestSegment) {
+      let at = scan.lastFrameAt === fileHeaderBytes ? 0 : scan.lastFrameAt;
+      while (at < end) {
+        const piece = window.piece(at, end);
+        if (piece.length === 0) break;
+        file.write([piece], at);
+        at += piece.length;
+      }
     }
     file.sync();
     return fileBytes;
@@ -382,7 +393,9 @@ class Recovery {
     const to = `${name}.${extent.start}-${extent.end}`;
     try {
       files.makeDirectory(corrupt);
-      if (files.list(corrupt).some((entry) => entry.name === to)) return;
+      const kept = files.list(corrupt);
+      if (kept.some((entry) => entry.name === to)) return;
+      if (kept.length >= corruptFilesMax) throw new Error(`there are ${kept.length} files in ${corrupt}`);
       const copy = files.open(`${corrupt}/${to}`, "create");
       try {
         for (let at = extent.start; at < extent.end; ) {
@@ -417,7 +430,7 @@ function isZero(window: Window, extent: Extent): boolean {
   for (let at = extent.start; at < extent.end; ) {
     const piece = window.piece(at, extent.end);
     if (piece.length === 0) return true;
-    if (piece.some((byte) => byte !== 0)) return false;
+    if (Buffer.compare(piece, new Uint8Array(piece.length)) !== 0) return false;
     at += piece.length;
   }
   return true;
