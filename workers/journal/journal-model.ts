@@ -78,7 +78,7 @@ function groupsIn(body: Buffer): number[] {
       const whole = body.readUInt32LE(at) === id && body.readUInt16LE(at + 4) === index;
       const filler = body.subarray(at + rowHeaderBytes, at + rowHeaderBytes + bytes);
       if (!whole || filler.length < bytes || filler.some((byte) => byte !== ((id * 31 + index) & 255))) {
-        throw new Error(`group ${id} is not whole at row ${index}`);
+        throw new BrokenPromise(`group ${id} is not whole at row ${index}`);
       }
       at += rowHeaderBytes + bytes;
     }
@@ -93,8 +93,11 @@ export async function readBody(batch: Batch): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** The journal did not do what it promises. */
+export class BrokenPromise extends Error {}
+
 function insist(condition: boolean, what: string): asserts condition {
-  if (!condition) throw new Error(what);
+  if (!condition) throw new BrokenPromise(what);
 }
 
 export interface ModelOptions {

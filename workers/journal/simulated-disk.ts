@@ -16,6 +16,7 @@ export type Break =
   | "sync forgets the length"
   | "sync forgets the header"
   | "recovery does not sync"
+  | "recovery does not write"
   | "directory sync does nothing"
   | "truncate does nothing"
   | "remove does nothing"
@@ -348,6 +349,7 @@ class SimulatedFile implements OpenFile {
   write(parts: readonly Uint8Array[], at: number): void {
     if (this.#disk.broken("key log is not written") && this.#name.startsWith("keys-")) return;
     if (this.#disk.broken("notes are not written") && this.#name.endsWith(".notes")) return;
+    if (this.#disk.broken("recovery does not write") && this.#disk.recovering) return;
     const bytes = Buffer.concat(parts);
     this.#disk.call(
       "write",
