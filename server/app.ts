@@ -2,12 +2,17 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { staticPlugin } from "@elysiajs/static";
 import { type AnyElysia, Elysia } from "elysia";
+import type { Access } from "./access/access.ts";
 import { errorResponse } from "./ops/errors.ts";
 import type { Log } from "./ops/log.ts";
+import { requestIdOf } from "./ops/request-id.ts";
 
 export interface AppDeps {
-  /** One Elysia instance a controller. */
+  /** One Elysia instance a controller. Nobody gets to these without being a viewer. */
   readonly controllers: readonly AnyElysia[];
+  /** Those that need no viewer: health and sign-in. */
+  readonly publicControllers: readonly AnyElysia[];
+  readonly access: Pick<Access, "viewer">;
   /** `client/dist`; without it (not built) the dashboard's paths say so. */
   readonly clientDirectory: string;
   readonly log: Log;
@@ -29,12 +34,20 @@ export async function createApp(deps: AppDeps) {
     deps.log("error", "a request failed", {
       method: request.method,
       path: new URL(request.url).pathname,
+      request_id: requestIdOf(request),
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
     return errorResponse("internal", "this is our fault; the log has the details");
   });
-  for (const controller of deps.controllers) app.use(controller);
-  app.all("/api/*", () => errorResponse("not_found", "there is no such API route"));
+  for (const controller of deps.publicControllers) app.use(controller);
+  const guarded = new Elysia({ name: "guarded" }).onBeforeHandle(({ request }) => {
+    const viewer = deps.access.viewer(request);
+    return viewer instanceof Response ? viewer : undefined;
+  });
+  for (const controller of deps.controllers) guarded.use(controller);
+  const noSuchRoute = (): Response => errorResponse("not_found", "there is no such API route");
+  // GET by name, too: the page's own GET of everything would come before a route of all methods.
+  app.use(guarded.get("/api/*", noSuchRoute).all("/api/*", noSuchRoute));
 
   const page = join(clientDirectory, "index.html");
   if (!existsSync(page)) {

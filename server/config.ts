@@ -66,6 +66,10 @@ const httpUrls: Parse<string[]> = (value) => {
   const urls = value.split(",").map((part) => part.trim());
   return urls.every((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) ? urls : undefined;
 };
+const origins: Parse<string[]> = (value) => {
+  const given = value === "" ? [] : value.split(",").map((part) => part.trim());
+  return given.every((part) => URL.canParse(part) && new URL(part).origin === part) ? given : undefined;
+};
 const redisUrl: Parse<string> = (value) =>
   URL.canParse(value) && /^rediss?:$/.test(new URL(value).protocol) ? value : undefined;
 const identifier: Parse<string> = (value) => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(value) ? value : undefined);
@@ -171,6 +175,12 @@ const settings = {
     "keys that may read; unset: open, loopback only",
     { secret: true },
   ),
+  SESSION_LIFETIME: define(
+    "30d",
+    durationMs(1000, 366 * 86_400_000),
+    `${seconds}; at most 366d`,
+    "a viewer signs in again after this long",
+  ),
   ALLOW_ANONYMOUS: define("0", flag, "1 or 0", "1: listen on a non-loopback HOST without keys"),
   RATE_LIMIT_EVENTS: define(
     "",
@@ -197,7 +207,12 @@ const settings = {
     "1 to 10000",
     "event types in the live view; further ones count as (other)",
   ),
-  CORS_ORIGINS: define("", text, "origins, comma-separated", "web origins that may read the API; unset: none"),
+  CORS_ORIGINS: define(
+    "",
+    origins,
+    "origins like https://example.org, comma-separated",
+    "web origins that may read the API and post events; unset: none",
+  ),
   REDIS_URL: define(
     "",
     optional(redisUrl),
@@ -227,6 +242,10 @@ export type Config = { readonly [K in keyof Settings]: Value<Settings[K]> };
 
 const loopbackHosts = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/;
 
+export function isLoopback(host: string): boolean {
+  return loopbackHosts.test(host);
+}
+
 /** Parses every setting from `environment`; throws `ConfigError` with one line that names variable, value and what is allowed. */
 export function parseConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const config: Record<string, unknown> = {};
@@ -252,7 +271,7 @@ function clickHouseUrl(config: Config): string[] | null {
 /** What no single setting can tell. */
 function crossChecked(config: Config, environment: Readonly<Record<string, string | undefined>>): Partial<Config> {
   const open = config.INGEST_KEYS === "" || config.VIEWER_KEYS === "";
-  if (open && !config.ALLOW_ANONYMOUS && !loopbackHosts.test(config.HOST)) {
+  if (open && !config.ALLOW_ANONYMOUS && !isLoopback(config.HOST)) {
     throw new ConfigError(
       `HOST=${config.HOST}: without INGEST_KEYS and VIEWER_KEYS allowed is a loopback address, or any with ALLOW_ANONYMOUS=1`,
     );

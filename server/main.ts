@@ -8,16 +8,20 @@ import { createRingMemory } from "../workers/ring/ring.ts";
 import { type ClickHouseAddress, connectClickHouse } from "../workers/writer/clickhouse.ts";
 import { startWriter } from "../workers/writer/client.ts";
 import type { FromWriter } from "../workers/writer/messages.ts";
-import { openAccess } from "./access/access.ts";
+import { createAccess } from "./access/access.ts";
+import { createSessionRoutes } from "./access/session-routes.ts";
+import { openSessions } from "./access/sessions.ts";
+import { createWeb } from "./access/web.ts";
 import { createAggregator } from "./aggregate/aggregator.ts";
 import { createDeviceReader } from "./aggregate/device-reader.ts";
 import { RowStitcher } from "./aggregate/recovered-rows.ts";
 import { buildRollupQuery } from "./aggregate/stored-window.ts";
 import { createApp } from "./app.ts";
-import { type Config, ConfigError, helpText, parseConfig } from "./config.ts";
+import { type Config, ConfigError, helpText, isLoopback, parseConfig } from "./config.ts";
 import { createIngest } from "./ingest/ingest.ts";
 import { lockDirectory } from "./ops/directory-lock.ts";
 import { errorResponse } from "./ops/errors.ts";
+import { checkCertificate, createListener } from "./ops/listener.ts";
 import { createLog, type Log } from "./ops/log.ts";
 import { createPartsReader } from "./ops/parts.ts";
 import { createPipelineState } from "./ops/pipeline.ts";
@@ -55,7 +59,13 @@ async function main(): Promise<void> {
     write: (line) => process.stderr.write(line),
     now: () => new Date(),
   });
-  await serve(config, log);
+  try {
+    await serve(config, log);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
 }
 
 async function serve(config: Config, log: Log): Promise<void> {
@@ -67,6 +77,29 @@ async function serve(config: Config, log: Log): Promise<void> {
     process.exit(2);
   }
   const { release } = lock;
+  const tls = config.TLS_CERT === "" ? null : { certFile: config.TLS_CERT, keyFile: config.TLS_KEY };
+  checkCertificate(tls);
+  const access = createAccess(
+    {
+      log,
+      sessions: openSessions(
+        { now: Date.now },
+        { directory: join(dataDirectory, "access"), lifetimeMs: config.SESSION_LIFETIME },
+      ),
+      monotonicMs: () => performance.now(),
+    },
+    {
+      ingestKeys: config.INGEST_KEYS,
+      viewerKeys: config.VIEWER_KEYS,
+      rateLimitEvents: config.RATE_LIMIT_EVENTS,
+      secure: tls !== null,
+    },
+  );
+  const web = createWeb({
+    corsOrigins: config.CORS_ORIGINS,
+    secure: tls !== null,
+    loopbackOnly: !access.viewersNeeded && isLoopback(config.HOST) && !config.ALLOW_ANONYMOUS,
+  });
   const { address, embedded } = await openClickHouse(config, dataDirectory, log);
   const reader = connectClickHouse(address, {
     url: address.urls[0] as string,
@@ -74,7 +107,6 @@ async function serve(config: Config, log: Log): Promise<void> {
     requestTimeoutMs: queryTimeoutMs,
   });
   const deadLetterDirectory = join(dataDirectory, "dead-letter");
-  const access = openAccess;
   let closing = false;
   let pipelineChanged = true;
 
@@ -218,35 +250,40 @@ async function serve(config: Config, log: Log): Promise<void> {
   writer.connect(address);
 
   const app = await createApp({
-    controllers: [
+    controllers: [createPipelineRoutes({ pipeline }), createQueryRoutes({ clickhouse: reader, log, now: Date.now })],
+    publicControllers: [
       createHealthRoutes({ pipeline }),
-      createPipelineRoutes({ pipeline }),
-      createQueryRoutes({ clickhouse: reader, log, now: Date.now }),
+      createSessionRoutes({ access, addressOf: (request) => listener.addressOf(request) }),
     ],
+    access,
     clientDirectory: join(import.meta.dir, "../client/dist"),
     log,
   });
 
-  const server = Bun.serve({
-    hostname: config.HOST,
-    port: config.PORT,
-    idleTimeout: idleTimeoutSeconds,
-    maxRequestBodySize: bunMaxBodyBytes,
-    // The two hot routes stand in front of Elysia: see ARCHITECTURE.md, "Raw routes".
-    routes: {
-      "/ingest": (request) => ingest.handle(request),
-      "/dashboard-stream": (request, serving) => {
-        const viewer = access.viewer(request);
-        return viewer instanceof Response ? viewer : hub.handle(request, serving, viewer.name);
+  const listener = createListener(
+    { log },
+    {
+      hostname: config.HOST,
+      port: config.PORT,
+      tls,
+      idleTimeoutSeconds,
+      maxRequestBodySize: bunMaxBodyBytes,
+      // The two hot routes stand in front of Elysia: see ARCHITECTURE.md, "Raw routes".
+      routes: {
+        "/ingest": web.ingestRoute((request) => ingest.handle(request)),
+        "/dashboard-stream": web.route((request, serving) => {
+          const viewer = access.viewer(request);
+          return viewer instanceof Response ? viewer : hub.handle(request, serving, viewer.name);
+        }),
+      },
+      fetch: web.route((request) => app.fetch(request)),
+      error(error) {
+        log("error", "a request failed", { error: error.stack ?? error.message });
+        return errorResponse("internal", "this is our fault; the log has the details");
       },
     },
-    fetch: (request) => app.fetch(request),
-    error(error) {
-      log("error", "a request failed", { error: error.stack ?? error.message });
-      return errorResponse("internal", "this is our fault; the log has the details");
-    },
-  });
-  log("info", `Sluice is listening on ${server.url.origin}`, {
+  );
+  log("info", `Sluice is listening on ${listener.url.origin}`, {
     recovered: recovery.recovered.length,
     clickhouse: address.urls.join(","),
   });
@@ -266,13 +303,18 @@ async function serve(config: Config, log: Log): Promise<void> {
     if (left > 0)
       log("warn", "not everything was flushed; the journal has the rest for the next start", { rows: left });
     await embedded?.stop();
-    await server.stop(true);
+    await listener.stop();
+    access.stop();
     release();
     log("info", "stopped");
     process.exit(0);
   }
   process.on("SIGTERM", () => void shutDown("SIGTERM"));
   process.on("SIGINT", () => void shutDown("SIGINT"));
+  process.on("SIGHUP", () => {
+    access.reload();
+    listener.reload();
+  });
 }
 
 /** The embedded engine, or what CLICKHOUSE_URL names. Does not wait for either: events are taken while it is away. */

@@ -1,3 +1,11 @@
+import { errorResponse } from "../ops/errors.ts";
+import type { Log } from "../ops/log.ts";
+import { Attempts } from "./attempts.ts";
+import { openKeySource } from "./key-source.ts";
+import { fingerprint, type KeyEntry, KeyRing } from "./keys.ts";
+import type { Sessions } from "./sessions.ts";
+import { TokenBucket } from "./token-bucket.ts";
+
 /** Who may write and who may read. Routes ask; how keys are kept is this folder's business. */
 export interface Access {
   /** May this request post events? */
@@ -19,8 +27,217 @@ export interface Viewer {
   readonly name: string;
 }
 
-const anyone: IngestPrincipal = { name: "", devicePrefix: null, takeEvents: () => undefined };
-const anyViewer: Viewer = { name: "" };
+export type SignInResult =
+  | { readonly ok: true; readonly viewer: string; readonly cookie: string }
+  | { readonly ok: false; readonly response: Response };
 
-/** No keys are set: open, which the configuration allows on loopback only. */
-export const openAccess: Access = { ingest: () => anyone, viewer: () => anyViewer };
+export interface AccessRefusals {
+  /** No key at all. */
+  unauthenticated: number;
+  /** A key that nobody has, or that is for something else. */
+  forbidden: number;
+  rateLimited: number;
+  signInThrottled: number;
+}
+
+/** `Access`, and what the sign-in and the operator need. */
+export interface AccessControl extends Access {
+  readonly viewersNeeded: boolean;
+  signIn(key: string, address: string): SignInResult;
+  /** Ends the session of this request, if it has one; gives the cookie that removes it. */
+  signOut(request: Request): string;
+  readonly refusals: Readonly<AccessRefusals>;
+  /** Reads the files of keys again. */
+  reload(): void;
+  stop(): void;
+}
+
+export interface AccessDeps {
+  readonly log: Log;
+  readonly sessions: Sessions;
+  /** Milliseconds that never go back. */
+  readonly monotonicMs: () => number;
+}
+
+export interface AccessOptions {
+  /** `name:secret[:device-prefix]` separated by commas, or `@FILE`; empty: everybody may write. */
+  readonly ingestKeys: string;
+  /** `name:secret` separated by commas, or `@FILE`; empty: everybody may read. */
+  readonly viewerKeys: string;
+  /** Events a second of each ingest key; without keys, of all together. Null: no limit. */
+  readonly rateLimitEvents: number | null;
+  /** The service is reached over TLS, so cookies are for TLS only. */
+  readonly secure: boolean;
+}
+
+interface IngestKey extends IngestPrincipal {
+  readonly bucket: TokenBucket | null;
+}
+
+interface ViewerKey extends Viewer {
+  readonly fingerprint: string;
+}
+
+const anyViewer: Viewer = { name: "" };
+const bearer = /^bearer +/i;
+const challenge = { "WWW-Authenticate": 'Bearer realm="sluice"' };
+
+/**
+ * Keys, scopes and sessions. Throws `ConfigError` when the keys are wrong.
+ *
+ * @example
+ * const access = createAccess({ log, sessions, monotonicMs: () => performance.now() }, { ingestKeys: "fleet:…", … });
+ * const principal = access.ingest(request);
+ * if (principal instanceof Response) return principal;
+ */
+export function createAccess(deps: AccessDeps, options: AccessOptions): AccessControl {
+  const { sessions } = deps;
+  const ingestRing = new KeyRing<IngestKey>();
+  const viewerRing = new KeyRing<ViewerKey>();
+  const attempts = new Attempts(deps.monotonicMs);
+  const refusals: AccessRefusals = { unauthenticated: 0, forbidden: 0, rateLimited: 0, signInThrottled: 0 };
+  // With TLS the prefix keeps other hosts of the domain from setting it.
+  const cookieName = options.secure ? "__Host-sluice" : "sluice";
+  const ingestNeeded = options.ingestKeys !== "";
+  const viewersNeeded = options.viewerKeys !== "";
+  const anyone = ingestKey({ name: "", secret: "", prefix: null });
+
+  function ingestKey({ name, prefix }: KeyEntry): IngestKey {
+    const rate = options.rateLimitEvents;
+    // A key keeps its bucket when the file is read again.
+    const bucket =
+      rate === null
+        ? null
+        : (ingestRing.named(name)?.bucket ?? new TokenBucket({ ratePerSecond: rate }, deps.monotonicMs));
+    return { name, devicePrefix: prefix, bucket, takeEvents: (count) => takeEvents(bucket, count) };
+  }
+
+  function takeEvents(bucket: TokenBucket | null, count: number): Response | undefined {
+    if (bucket === null || bucket.tryTake(count)) return undefined;
+    refusals.rateLimited++;
+    const { limit, remaining, resetSeconds, retrySeconds } = bucket.state(count);
+    return errorResponse("rate_limited", `more than ${limit} events a second (RATE_LIMIT_EVENTS)`, undefined, {
+      "Retry-After": String(retrySeconds),
+      "RateLimit-Limit": String(limit),
+      "RateLimit-Remaining": String(remaining),
+      "RateLimit-Reset": String(resetSeconds),
+    });
+  }
+
+  const sources = [
+    ...(ingestNeeded
+      ? [
+          openKeySource(
+            { log: deps.log, onKeys: (entries) => ingestRing.replace(entries, ingestKey) },
+            { variable: "INGEST_KEYS", setting: options.ingestKeys, allowPrefix: true },
+          ),
+        ]
+      : []),
+    ...(viewersNeeded
+      ? [
+          openKeySource(
+            {
+              log: deps.log,
+              onKeys: (entries) =>
+                viewerRing.replace(entries, (entry) => ({
+                  name: entry.name,
+                  fingerprint: fingerprint(sessions.fingerprintKey, entry),
+                })),
+            },
+            { variable: "VIEWER_KEYS", setting: options.viewerKeys, allowPrefix: false },
+          ),
+        ]
+      : []),
+  ];
+
+  function unauthenticated(message: string): Response {
+    refusals.unauthenticated++;
+    return errorResponse("unauthenticated", message, undefined, challenge);
+  }
+
+  function forbidden(message: string): Response {
+    refusals.forbidden++;
+    return errorResponse("forbidden", message);
+  }
+
+  function sessionOf(request: Request): { viewer: Viewer; end: () => void } | undefined {
+    for (const token of cookieValues(request.headers.get("cookie"), cookieName)) {
+      const claim = sessions.verify(token);
+      const viewer = claim && viewerRing.named(claim.viewer);
+      if (viewer && viewer.fingerprint === claim.fingerprint) return { viewer, end: () => sessions.end(claim) };
+    }
+    return undefined;
+  }
+
+  const cookie = (value: string, maxAgeSeconds: number): string =>
+    `${cookieName}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}${options.secure ? "; Secure" : ""}`;
+
+  return {
+    viewersNeeded,
+    refusals,
+    ingest(request) {
+      if (!ingestNeeded) return anyone;
+      const presented = presentedKey(request.headers);
+      if (presented === null) return unauthenticated("an ingest key is needed: Authorization: Bearer, or X-API-Key");
+      const key = ingestRing.find(presented);
+      if (key !== undefined) return key;
+      return forbidden(viewerRing.find(presented) ? "a viewer key cannot write" : "this key is not known");
+    },
+    viewer(request) {
+      if (!viewersNeeded) return anyViewer;
+      const presented = presentedKey(request.headers);
+      if (presented !== null) {
+        const viewer = viewerRing.find(presented);
+        if (viewer !== undefined) return viewer;
+        return forbidden(ingestRing.find(presented) ? "an ingest key cannot read" : "this key is not known");
+      }
+      return sessionOf(request)?.viewer ?? unauthenticated("sign in, or send a viewer key: Authorization: Bearer");
+    },
+    signIn(key, address) {
+      const waitSeconds = attempts.waitSeconds(address);
+      if (waitSeconds > 0) {
+        refusals.signInThrottled++;
+        const headers = { "Retry-After": String(waitSeconds) };
+        const message = "too many attempts with a wrong key; wait a little";
+        return { ok: false, response: errorResponse("rate_limited", message, undefined, headers) };
+      }
+      const viewer = viewerRing.find(key);
+      if (viewer === undefined) {
+        attempts.failed(address);
+        const scope = ingestRing.find(key) ? "an ingest key cannot read" : "this key is not known";
+        return { ok: false, response: forbidden(scope) };
+      }
+      const token = sessions.issue(viewer.name, viewer.fingerprint);
+      const maxAgeSeconds = Math.floor(sessions.lifetimeMs / 1000);
+      return { ok: true, viewer: viewer.name, cookie: cookie(token, maxAgeSeconds) };
+    },
+    signOut(request) {
+      sessionOf(request)?.end();
+      return cookie("", 0);
+    },
+    reload() {
+      for (const source of sources) source.reload();
+    },
+    stop() {
+      for (const source of sources) source.stop();
+    },
+  };
+}
+
+/** The key that a request carries; null: none. Another scheme than Bearer is a key that nobody has. */
+function presentedKey(headers: Headers): string | null {
+  const authorization = headers.get("authorization");
+  if (authorization === null) return headers.get("x-api-key");
+  return authorization.startsWith("Bearer ") ? authorization.slice(7) : authorization.replace(bearer, "");
+}
+
+/** Every value of a cookie of that name; a browser may send several. */
+function cookieValues(header: string | null, name: string): string[] {
+  if (header === null) return [];
+  return header
+    .split(";")
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1))
+    .slice(0, 8);
+}

@@ -1,0 +1,55 @@
+import { Elysia } from "elysia";
+import { Compile } from "typebox/compile";
+import { type Session, SignIn } from "../contract/session.ts";
+import { readBody } from "../ingest/body.ts";
+import { errorResponse } from "../ops/errors.ts";
+import type { AccessControl } from "./access.ts";
+
+const signIn = Compile(SignIn);
+const bodyOptions = { maxBodyBytes: 4096, timeoutMs: 5_000 };
+const noStore = { "Cache-Control": "no-store" };
+
+/** /api/session: who one is, sign-in with a viewer key, sign-out. Needs no viewer. */
+export function createSessionRoutes(deps: {
+  readonly access: AccessControl;
+  readonly addressOf: (request: Request) => string;
+}) {
+  const { access } = deps;
+  const answer = (session: Session, headers: Record<string, string> = {}): Response =>
+    Response.json(session, { headers: { ...noStore, ...headers } });
+
+  return new Elysia({ name: "session" })
+    .get("/api/session", ({ request }) => {
+      if (!access.viewersNeeded) return answer({ required: false, viewer: null });
+      const viewer = access.viewer(request);
+      return answer({ required: true, viewer: viewer instanceof Response ? null : viewer.name });
+    })
+    .post(
+      "/api/session",
+      async ({ request }) => {
+        const body = await readBody(request, bodyOptions);
+        if (!body.ok) return errorResponse(body.code, body.message);
+        const given = parseJson(body.text);
+        if (!signIn.Check(given)) return errorResponse("malformed_request", 'the body is {"key": "…"}');
+        if (!access.viewersNeeded) return answer({ required: false, viewer: null });
+        const result = access.signIn(given.key, deps.addressOf(request));
+        return result.ok
+          ? answer({ required: true, viewer: result.viewer }, { "Set-Cookie": result.cookie })
+          : result.response;
+      },
+      { parse: "none" },
+    )
+    .delete("/api/session", ({ request }) => {
+      const removal = access.signOut(request);
+      return new Response(null, { status: 204, headers: { ...noStore, "Set-Cookie": removal } });
+    });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

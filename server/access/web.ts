@@ -1,0 +1,126 @@
+import type { Server } from "bun";
+import { errorResponse } from "../ops/errors.ts";
+
+export interface WebOptions {
+  /** Origins that may read the API from their pages. */
+  readonly corsOrigins: readonly string[];
+  /** The service is reached over TLS. */
+  readonly secure: boolean;
+  /** Nobody needs a key and only this machine may connect: names that a stranger's DNS points here are refused. */
+  readonly loopbackOnly: boolean;
+}
+
+type Handler = (request: Request, server: Server<undefined>) => Response | Promise<Response>;
+
+/** What stands between the network and the routes. */
+export interface Web {
+  /** For every route but the hot one: refuses what another site had a browser send, answers preflights, adds the headers. */
+  route(handle: Handler): Handler;
+  /** For the hot route: costs nothing unless CORS_ORIGINS is set. */
+  ingestRoute(handle: (request: Request) => Promise<Response>): Handler;
+}
+
+/**
+ * No inline script, nothing from elsewhere. The hash is of the one style element that ApexCharts inserts, for a legend that is
+ * switched off; uPlot needs none.
+ */
+export const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'sha256-aSysLrDECVdJ6L+jLf8CC5QKLmwRuk/OZiZk9mYky8A='",
+  "img-src 'self' data: blob:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "worker-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+const always: readonly (readonly [string, string])[] = [
+  ["X-Content-Type-Options", "nosniff"],
+  ["X-Frame-Options", "DENY"],
+  ["Referrer-Policy", "no-referrer"],
+  ["Cross-Origin-Opener-Policy", "same-origin"],
+  ["Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"],
+];
+const twoYears = "max-age=63072000";
+const preflightSeconds = "600";
+const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+const loopbackNames = /^(localhost|[a-z0-9-]+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
+
+export function createWeb(options: WebOptions): Web {
+  const origins = new Set(options.corsOrigins);
+
+  function isForeign(request: Request): boolean {
+    const site = request.headers.get("sec-fetch-site");
+    if (site !== null) return site !== "same-origin" && site !== "none";
+    const origin = request.headers.get("origin");
+    if (origin === null) return false;
+    return !URL.canParse(origin) || new URL(origin).host !== request.headers.get("host");
+  }
+
+  function allowOrigin(request: Request, response: Response): Response {
+    const origin = request.headers.get("origin");
+    response.headers.append("Vary", "Origin");
+    if (origin === null || !origins.has(origin)) return response;
+    response.headers.set("Access-Control-Allow-Origin", origin);
+    response.headers.set(
+      "Access-Control-Expose-Headers",
+      "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset",
+    );
+    return response;
+  }
+
+  function preflight(request: Request): Response {
+    const origin = request.headers.get("origin");
+    if (origin === null || !origins.has(origin))
+      return errorResponse("forbidden", "this origin is not allowed (CORS_ORIGINS)");
+    const writes = new URL(request.url).pathname === "/ingest";
+    return new Response(null, {
+      status: 204,
+      headers: {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Methods": writes ? "POST" : "GET",
+        "Access-Control-Allow-Headers":
+          "Authorization, X-API-Key, Content-Type, Content-Encoding, Idempotency-Key, Last-Event-ID",
+        "Access-Control-Max-Age": preflightSeconds,
+        Vary: "Origin",
+      },
+    });
+  }
+
+  function intercept(request: Request): Response | undefined {
+    if (options.loopbackOnly && !loopbackNames.test(request.headers.get("host") ?? "")) {
+      return errorResponse("forbidden", "without keys this service answers to the names of this machine only");
+    }
+    if (request.method === "OPTIONS" && request.headers.has("access-control-request-method")) return preflight(request);
+    // Cookies are SameSite=Strict already; this holds where a browser does not know that, and for signing in.
+    if (!safeMethods.has(request.method) && isForeign(request)) {
+      return errorResponse("forbidden", "another site may not do this");
+    }
+    return undefined;
+  }
+
+  function harden(request: Request, response: Response): Response {
+    const { headers } = response;
+    for (const [name, value] of always) headers.set(name, value);
+    if (!headers.has("Content-Security-Policy")) headers.set("Content-Security-Policy", contentSecurityPolicy);
+    if (options.secure) headers.set("Strict-Transport-Security", twoYears);
+    if (origins.size === 0) headers.set("Cross-Origin-Resource-Policy", "same-origin");
+    else allowOrigin(request, response);
+    return response;
+  }
+
+  return {
+    route(handle) {
+      return async (request, server) => harden(request, intercept(request) ?? (await handle(request, server)));
+    },
+    ingestRoute(handle) {
+      if (origins.size === 0) return handle;
+      return async (request) =>
+        request.method === "OPTIONS" ? preflight(request) : allowOrigin(request, await handle(request));
+    },
+  };
+}
