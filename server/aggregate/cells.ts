@@ -28,6 +28,9 @@ export interface BlockHistogram {
 }
 
 const firstCells = 64;
+/** Bins left free around the keys that a type used last. */
+const spareBins = 4;
+
 /** `#histogramOf` of a cell that has no values yet. */
 const none = -1;
 
@@ -42,6 +45,8 @@ export class CellCollector {
   /** (type, second) → cell + 1; (type, block) → histogram + 1. Flat, because a Map costs 20 ns an event. */
   #cellAt = new Int32Array(16 * ringSeconds);
   #histogramAt = new Int32Array(16 * ringBlocks);
+  /** Of each type: the keys of positive values that its last histogram used. New ones begin there instead of growing there. */
+  #hints = new Int32Array(2 * 16);
 
   get length(): number {
     return this.#cells.length;
@@ -103,8 +108,10 @@ export class CellCollector {
       const second = cells.seconds[cell] as number;
       this.#cellAt[(cells.types[cell] as number) * ringSeconds + (second & (ringSeconds - 1))] = 0;
     }
-    for (const { type, block } of cells.histograms) {
+    for (const { type, block, histogram } of cells.histograms) {
       this.#histogramAt[type * ringBlocks + (block & (ringBlocks - 1))] = 0;
+      if (type * 2 >= this.#hints.length) this.#hints = widened(this.#hints, type * 2 + 2);
+      [this.#hints[type * 2], this.#hints[type * 2 + 1]] = histogram.positive.extent();
     }
     const taken: Cells = {
       length,
@@ -158,7 +165,11 @@ export class CellCollector {
     const place = this.#histogramPlace(type, block);
     const at = (this.#histogramAt[place] as number) - 1;
     if (at >= 0) return at;
-    this.#cells.histograms.push({ type, block, histogram: new LogHistogram() });
+    const histogram = new LogHistogram();
+    const from = this.#hints[type * 2] ?? 0;
+    const to = this.#hints[type * 2 + 1] ?? 0;
+    if (to > from) histogram.positive.reserve(from - spareBins, to - from + 2 * spareBins);
+    this.#cells.histograms.push({ type, block, histogram });
     this.#histogramAt[place] = this.#cells.histograms.length;
     return this.#cells.histograms.length - 1;
   }

@@ -63,6 +63,23 @@ class BinStore {
     }
   }
 
+  /** Room for these keys in advance; only of an empty store. */
+  reserve(offset: number, length: number): void {
+    if (this.bins.length > 0 || length > this.#binsMax) return;
+    this.bins = new Uint32Array(length);
+    this.offset = offset;
+  }
+
+  /** Keys in use, as [first, one past the last]; equal when there are none. */
+  extent(): [number, number] {
+    const { bins, offset } = this;
+    let first = 0;
+    while (first < bins.length && bins[first] === 0) first++;
+    let last = bins.length - 1;
+    while (last > first && bins[last] === 0) last--;
+    return first >= bins.length ? [0, 0] : [offset + first, offset + last + 1];
+  }
+
   /** Whether `other` can be added without folding any bins together. */
   fits(other: BinStore): boolean {
     if (other.bins.length === 0) return true;
