@@ -16,6 +16,13 @@ export const liveSeconds = 600;
 /** The ring's name for the sum of all types; no event type can be empty. */
 export const totalName = "";
 const keepEveryMs = 30_000;
+/** The most series that /api/history answers. */
+const historySeriesMax = 50;
+const storeLagSeconds = 5;
+/** Some 3,000 points in all, whatever the number of types: more would be megabytes for a chart that draws eight lines. */
+function backfillStepSeconds(types: number): number {
+  return [1, 2, 5, 10].find((step) => (Math.min(types, historySeriesMax) * liveSeconds) / step <= 3_000) ?? 10;
+}
 
 export type PlayMode = "play" | "pause" | "force";
 
@@ -140,23 +147,33 @@ export function createLive({ api, keptData }: LiveDeps): Live {
   const backfill = async (): Promise<void> => {
     const to = rings.newest();
     if (!Number.isFinite(to)) return;
-    // Many types at one-second steps would be megabytes for a chart that draws eight lines.
-    const stepSeconds = rowOf.size <= 10 ? 1 : 5;
-    const query = { from: isoSecond(to - liveSeconds), to: isoSecond(to), step: String(stepSeconds) };
+    const query = {
+      from: isoSecond(to - liveSeconds),
+      to: isoSecond(to),
+      step: String(backfillStepSeconds(rowOf.size)),
+      limit: String(historySeriesMax),
+    };
     const answer = await api.get("/api/history", query);
     if (!answer.ok) return;
+    const series = historyRates(answer.data);
+    // What came in the last seconds is not all stored yet; the live rate is a mean over them and is the better figure.
+    const storedTo = to - storeLagSeconds;
     const total = new Map<number, number>();
-    for (const { type, firstSecond, rates } of historyRates(answer.data)) {
+    for (const { type, firstSecond, rates } of series) {
+      const newest = rings.get(type, rings.newest());
       for (let index = 0; index < rates.length; index++) {
-        const value = rates[index]!;
         const second = firstSecond + index;
+        const value = second > storedTo ? newest : rates[index]!;
         if (Number.isNaN(value)) continue;
         total.set(second, (total.get(second) ?? 0) + value);
         if (Number.isNaN(rings.get(type, second))) rings.set(type, second, value);
       }
     }
-    for (const [second, value] of total) {
-      if (Number.isNaN(rings.get(totalName, second))) rings.set(totalName, second, value);
+    // With more types than a history answers, their sum is not the total.
+    if (series.length >= rowOf.size) {
+      for (const [second, value] of total) {
+        if (Number.isNaN(rings.get(totalName, second))) rings.set(totalName, second, value);
+      }
     }
     schedule();
   };

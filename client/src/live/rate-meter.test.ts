@@ -11,9 +11,9 @@ test("one sample is not a rate", () => expect(createRateMeter()(0, 10)).toBeNull
 test("a restarted counter is never a negative rate", () => {
   const meter = createRateMeter();
   meter(0, 1_000_000);
-  meter(1000, 1_000_100);
-  expect(meter(2000, 5)).toBeNull();
-  expect(meter(3000, 105)).toBe(100);
+  meter(2000, 1_000_100);
+  expect(meter(4000, 5)).toBeNull();
+  expect(meter(6000, 205)).toBe(100);
 });
 test("what it remembers is bounded by its window", () => {
   const meter = createRateMeter(2_000);

@@ -1,7 +1,7 @@
 /** Turns a counter into a rate over the last seconds. A counter that falls back was restarted: the meter begins anew. */
 export type RateMeter = (atMs: number, count: number | undefined) => number | null;
 
-export function createRateMeter(windowMs = 5_000): RateMeter {
+export function createRateMeter(windowMs = 10_000): RateMeter {
   let samples: { atMs: number; count: number }[] = [];
   return (atMs, count) => {
     if (count === undefined) return null;
@@ -12,6 +12,9 @@ export function createRateMeter(windowMs = 5_000): RateMeter {
     while (samples.length > 2 && samples[1]!.atMs <= atMs - windowMs) samples.shift();
     const first = samples[0]!;
     const newest = samples.at(-1)!;
-    return newest.atMs === first.atMs ? null : ((newest.count - first.count) / (newest.atMs - first.atMs)) * 1000;
+    // Two samples close together say more about the batching than about the rate.
+    return newest.atMs - first.atMs < windowMs / 5
+      ? null
+      : ((newest.count - first.count) / (newest.atMs - first.atMs)) * 1000;
   };
 }

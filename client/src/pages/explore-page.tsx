@@ -37,6 +37,19 @@ function refreshMs(spanMs: number): number {
   return Math.min(60_000, Math.max(5_000, spanMs / 200));
 }
 
+/** Events of the last seconds may not be stored yet. */
+const storeLagMs = 3_000;
+
+/** The step that is still filling looks like a sudden fall; a chart that reaches to now leaves it out. */
+function withoutUnfinished(history: History, nowMs: number): History {
+  const whole = (point: HistoryPoint): boolean =>
+    Date.parse(point.time) + history.step_seconds * 1000 <= nowMs - storeLagMs;
+  return {
+    ...history,
+    series: history.series.map((each) => ({ ...each, points: each.points.filter(whole) })),
+  };
+}
+
 function metricValue(point: HistoryPoint, metric: Metric, stepSeconds: number): number | null {
   return metric === "rate" ? point.count / stepSeconds : point[metric];
 }
@@ -121,7 +134,8 @@ export default function ExplorePage(): JSX.Element {
       ]);
       if (!answer.ok) return answer;
       if (before && !before.ok) return before;
-      return { ok: true, data: { now: answer.data, before: before?.data, spanMs: span } };
+      const whole = preset() === "" ? answer.data : withoutUnfinished(answer.data, now.toMs);
+      return { ok: true, data: { now: whole, before: before?.data, spanMs: span } };
     },
     { everyMs },
   );

@@ -32,7 +32,8 @@ export default function PipelinePage(): JSX.Element {
   const meters = { accepted: createRateMeter(), durable: createRateMeter(), stored: createRateMeter() };
   const rates = createMemo<Record<keyof typeof meters, number | null>>(
     on(detail, (data) => {
-      const at = query.atMs() ?? Date.now();
+      // The service's own clock: answers take their time on the way.
+      const at = (data?.uptime_seconds ?? 0) * 1000;
       return {
         accepted: meters.accepted(at, data?.accepted),
         durable: meters.durable(at, data?.durable),
