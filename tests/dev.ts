@@ -4,11 +4,13 @@ const children = [
   Bun.spawn([process.execPath, "x", "vite", "client"], { stdio: ["inherit", "inherit", "inherit"] }),
 ];
 
-const stop = (): void => {
+const stopAll = (): void => {
   for (const child of children) child.kill("SIGTERM");
 };
-process.on("SIGINT", stop);
-process.on("SIGTERM", stop);
+process.on("SIGINT", stopAll);
+process.on("SIGTERM", stopAll);
 await Promise.race(children.map((child) => child.exited));
-stop();
+stopAll();
 await Promise.all(children.map((child) => child.exited));
+
+export {};

@@ -1,12 +1,12 @@
 import { Elysia } from "elysia";
 import { Compile } from "typebox/compile";
 import { type Session, SignIn } from "../contract/session.ts";
-import { readBody } from "../ingest/body.ts";
+import { createBodyReader } from "../ingest/body.ts";
 import { errorResponse } from "../ops/errors.ts";
 import type { AccessControl } from "./access.ts";
 
 const signIn = Compile(SignIn);
-const bodyOptions = { maxBodyBytes: 4096, timeoutMs: 5_000 };
+const bodyMaxBytes = 4096;
 const noStore = { "Cache-Control": "no-store" };
 
 /** /api/session: who one is, sign-in with a viewer key, sign-out. Needs no viewer. */
@@ -14,6 +14,7 @@ export function createSessionRoutes(deps: {
   readonly access: AccessControl;
   readonly addressOf: (request: Request) => string;
 }) {
+  const bodies = createBodyReader(bodyOptions);
   const { access } = deps;
   const answer = (session: Session, headers: Record<string, string> = {}): Response =>
     Response.json(session, { headers: { ...noStore, ...headers } });
@@ -27,7 +28,7 @@ export function createSessionRoutes(deps: {
     .post(
       "/api/session",
       async ({ request }) => {
-        const body = await readBody(request, bodyOptions);
+        const body = await bodies.read(request);
         if (!body.ok) return errorResponse(body.code, body.message);
         const given = parseJson(body.text);
         if (!signIn.Check(given)) return errorResponse("malformed_request", 'the body is {"key": "…"}');

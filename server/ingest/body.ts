@@ -16,46 +16,61 @@ const refuse = (code: ErrorCode, message: string): BodyText => ({ ok: false, cod
 const decompressors = { gzip: promisify(gunzip), zstd: promisify(zstdDecompress) };
 const decoder = new TextDecoder();
 
-/**
- * Reads a request's body as text, in bounded memory: what says it is too large is refused unread, what turns out to be is
- * cut off, and decompression stops at the limit. Names the media type and the encoding that it does not know.
- */
-export async function readBody(request: Request, options: BodyOptions): Promise<BodyText> {
-  const { headers } = request;
-  const mediaType = headers.get("content-type");
-  const ndjson = mediaType !== null && isMediaType(mediaType, "application/x-ndjson");
-  if (!ndjson && (mediaType === null || !isMediaType(mediaType, "application/json"))) {
-    return refuse(
-      "unsupported_media_type",
-      `Content-Type: ${mediaType ?? "(none)"}: allowed is application/json or application/x-ndjson`,
-    );
-  }
-  const encoding = headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
-  if (encoding !== "identity" && encoding !== "gzip" && encoding !== "zstd") {
-    return refuse("unsupported_encoding", `Content-Encoding: ${encoding}: allowed is gzip or zstd`);
-  }
+/** Reads a request's body as text, in bounded memory and time. */
+export interface BodyReader {
+  /**
+   * What says that it is too large is refused unread, what turns out to be is cut off, and decompression stops at the
+   * limit. Names the media type and the encoding that it does not know.
+   */
+  read(request: Request): Promise<BodyText>;
+  stop(): void;
+}
+
+export function createBodyReader(options: BodyOptions): BodyReader {
   const tooLarge = refuse("body_too_large", `the body is over ${options.maxBodyBytes} bytes (MAX_BODY_BYTES)`);
-  const declared = headers.get("content-length");
-  if (declared !== null && Number(declared) > options.maxBodyBytes) return tooLarge;
+  const late = refuse("request_timeout", `the body did not arrive within ${options.timeoutMs / 1000} s (BODY_TIMEOUT)`);
+  const gone = refuse("malformed_request", "the body ended early");
+  const deadlines = createDeadlines(options.timeoutMs);
 
-  const raw = await receive(request, declared !== null, options);
-  if (raw === "too_large") return tooLarge;
-  if (raw === "timeout") {
-    return refuse("request_timeout", `the body did not arrive within ${options.timeoutMs / 1000} s (BODY_TIMEOUT)`);
-  }
-  if (raw === "gone") return refuse("malformed_request", "the body ended early");
+  return {
+    stop: () => deadlines.stop(),
+    async read(request) {
+      const { headers } = request;
+      const mediaType = headers.get("content-type");
+      const ndjson = mediaType !== null && isMediaType(mediaType, "application/x-ndjson");
+      if (!ndjson && (mediaType === null || !isMediaType(mediaType, "application/json"))) {
+        return refuse(
+          "unsupported_media_type",
+          `Content-Type: ${mediaType ?? "(none)"}: allowed is application/json or application/x-ndjson`,
+        );
+      }
+      const encoding = headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
+      if (encoding !== "identity" && encoding !== "gzip" && encoding !== "zstd") {
+        return refuse("unsupported_encoding", `Content-Encoding: ${encoding}: allowed is gzip or zstd`);
+      }
+      const declared = headers.get("content-length");
+      if (declared !== null && Number(declared) > options.maxBodyBytes) return tooLarge;
 
-  let bytes = raw;
-  if (encoding !== "identity") {
-    try {
-      bytes = await decompressors[encoding](raw, { maxOutputLength: options.maxBodyBytes });
-    } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") return tooLarge;
-      return refuse("malformed_encoding", `the body is not ${encoding}`);
-    }
-  }
-  if (!isUtf8(bytes)) return refuse("malformed_encoding", "the body is not UTF-8");
-  return { ok: true, text: decoder.decode(bytes), ndjson };
+      // With a declared length Bun gathers the body natively; without one it has to be counted as it comes.
+      const whole = declared !== null ? request.bytes() : gather(request, options.maxBodyBytes);
+      const raw = await deadlines.within(whole);
+      if (raw === "too_large") return tooLarge;
+      if (raw === "late") return late;
+      if (raw === "gone") return gone;
+
+      let bytes = raw;
+      if (encoding !== "identity") {
+        try {
+          bytes = await decompressors[encoding](raw, { maxOutputLength: options.maxBodyBytes });
+        } catch (error) {
+          if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") return tooLarge;
+          return refuse("malformed_encoding", `the body is not ${encoding}`);
+        }
+      }
+      if (!isUtf8(bytes)) return refuse("malformed_encoding", "the body is not UTF-8");
+      return { ok: true, text: decoder.decode(bytes), ndjson };
+    },
+  };
 }
 
 function isMediaType(header: string, type: string): boolean {
@@ -68,21 +83,36 @@ function isMediaType(header: string, type: string): boolean {
   });
 }
 
-type Received = Uint8Array | "too_large" | "timeout" | "gone";
+type Received = Uint8Array | "too_large";
 
-async function receive(request: Request, lengthDeclared: boolean, options: BodyOptions): Promise<Received> {
-  const late = Promise.withResolvers<"timeout">();
-  const timer = setTimeout(() => late.resolve("timeout"), options.timeoutMs);
-  try {
-    // With a declared length Bun gathers the body natively; without one it has to be counted as it comes.
-    const whole = lengthDeclared ? request.bytes() : gather(request, options.maxBodyBytes);
-    return await Promise.race([whole, late.promise]);
-  } catch (error) {
-    if (error instanceof Error) return "gone";
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
+/** One timer for all bodies under way: a timer a request costs more than reading a small body. */
+function createDeadlines(timeoutMs: number) {
+  const waiting = new Set<{ readonly dueMs: number; readonly giveUp: () => void }>();
+  const timer = setInterval(
+    () => {
+      const nowMs = performance.now();
+      for (const entry of waiting) {
+        // In order of arrival, so of deadline.
+        if (entry.dueMs > nowMs) break;
+        entry.giveUp();
+      }
+    },
+    Math.min(1000, timeoutMs / 4),
+  );
+  return {
+    stop: () => clearInterval(timer),
+    within(body: Promise<Received>): Promise<Received | "late" | "gone"> {
+      return new Promise((resolve) => {
+        const settle = (outcome: Received | "late" | "gone"): void => {
+          waiting.delete(entry);
+          resolve(outcome);
+        };
+        const entry = { dueMs: performance.now() + timeoutMs, giveUp: () => settle("late") };
+        waiting.add(entry);
+        body.then(settle, () => settle("gone"));
+      });
+    },
+  };
 }
 
 async function gather(request: Request, maxBytes: number): Promise<Uint8Array | "too_large"> {

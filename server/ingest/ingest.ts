@@ -10,7 +10,7 @@ import { limits } from "../contract/limits.ts";
 import { LoneSurrogateError, RowEncoder } from "../contract/row.ts";
 import { errorResponse } from "../ops/errors.ts";
 import { Acknowledgements, type Durability, StoredWaiters } from "./acknowledgements.ts";
-import { readBody } from "./body.ts";
+import { createBodyReader } from "./body.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
 import { malformedLine, type ParsedRequest, parseJson, parseNdjson } from "./parse.ts";
 import { boundsFault, eventTimeMs, type Fault, isEvent, schemaFaults, surrogateFault } from "./validate.ts";
@@ -26,6 +26,10 @@ export interface IngestDeps {
   };
   /** Called after every push: the stream may have news, the epoch may be full. */
   readonly onAccepted: (rows: number) => void;
+  /** Called after every answer. */
+  readonly onAnswered: (status: number, durationMs: number) => void;
+  /** A bug; what the client gets. */
+  readonly onError: (error: unknown, request: Request) => Response;
   readonly now: () => number;
 }
 
@@ -45,7 +49,10 @@ export interface IngestCounts {
   durable: number;
   /** The newest batch of events found the journal full. */
   journalFull: boolean;
+  /** Requests that were refused. */
   readonly rejected: Map<ErrorCode, number>;
+  /** The events in them, where they could be counted. */
+  readonly rejectedEvents: Map<ErrorCode, number>;
 }
 
 export interface Ingest {
@@ -93,8 +100,14 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   const acknowledgements = new Acknowledgements();
   const storedWaiters = new StoredWaiters();
   const keys = new IdempotencyKeys(options.idempotencyMaxKeys);
-  const counts: IngestCounts = { accepted: 0, durable: 0, journalFull: false, rejected: new Map() };
-  const bodyOptions = { maxBodyBytes: options.maxBodyBytes, timeoutMs: options.bodyTimeoutMs };
+  const counts: IngestCounts = {
+    accepted: 0,
+    durable: 0,
+    journalFull: false,
+    rejected: new Map(),
+    rejectedEvents: new Map(),
+  };
+  const bodies = createBodyReader({ maxBodyBytes: options.maxBodyBytes, timeoutMs: options.bodyTimeoutMs });
   const frameMaxBytes = maxFrameBytes({
     MAX_BODY_BYTES: options.maxBodyBytes,
     MAX_EVENTS_PER_REQUEST: options.maxEvents,
@@ -110,7 +123,23 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     return errorResponse(code, message, extra, headers);
   };
 
+  function countEvents(code: ErrorCode, events: number): void {
+    counts.rejectedEvents.set(code, (counts.rejectedEvents.get(code) ?? 0) + events);
+  }
+
   async function handle(request: Request): Promise<Response> {
+    const startedMs = performance.now();
+    let response: Response;
+    try {
+      response = await answerTo(request);
+    } catch (error) {
+      response = deps.onError(error, request);
+    }
+    deps.onAnswered(response.status, performance.now() - startedMs);
+    return response;
+  }
+
+  async function answerTo(request: Request): Promise<Response> {
     if (request.method !== "POST")
       return refuse("method_not_allowed", "POST events here", undefined, { Allow: "POST" });
     if (closing) return refuse("shutting_down", "the service is shutting down");
@@ -146,7 +175,7 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   }
 
   async function take(request: Request, principal: IngestPrincipal, key: string | null): Promise<Response> {
-    const body = await readBody(request, bodyOptions);
+    const body = await bodies.read(request);
     if (!body.ok) return refuse(body.code, body.message);
     const query = searchOf(request.url);
     const skip = query !== "" && new URLSearchParams(query).get("on_error") === "skip";
@@ -154,13 +183,17 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     if (!parsed.ok) return refuseParsed(parsed);
     const { events } = parsed;
     if (events.length > options.maxEvents) {
+      countEvents("too_many_events", events.length);
       return refuse(
         "too_many_events",
         `${events.length} events: at most ${options.maxEvents} a request (MAX_EVENTS_PER_REQUEST)`,
       );
     }
     const limited = principal.takeEvents(events.length);
-    if (limited) return limited;
+    if (limited) {
+      countEvents("rate_limited", events.length);
+      return limited;
+    }
     if (closing) return refuse("shutting_down", "the service is shutting down");
 
     // From here to the push nothing waits, so encoder, observation queue and ring see one request at a time.
@@ -175,12 +208,14 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     }
     if (encoded.rejectedCount > 0 && !skip) {
       aggregator.queue.rewind(mark);
+      countEvents("invalid_events", events.length);
       return refuse(
         "invalid_events",
         `${encoded.rejectedCount} of ${events.length} events are invalid; nothing was accepted`,
         { details: encoded.rejected, total: encoded.rejectedCount },
       );
     }
+    if (encoded.rejectedCount > 0) countEvents("invalid_events", encoded.rejectedCount);
     const answer =
       encoded.rowCount === 1 && encoded.rejectedCount === 0
         ? queuedOne
