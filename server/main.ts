@@ -21,10 +21,14 @@ import { type Config, ConfigError, helpText, isLoopback, parseConfig } from "./c
 import { createIngest } from "./ingest/ingest.ts";
 import { lockDirectory } from "./ops/directory-lock.ts";
 import { errorResponse } from "./ops/errors.ts";
-import { checkCertificate, createListener } from "./ops/listener.ts";
+import { checkCertificate, createListener, type Handler } from "./ops/listener.ts";
 import { createLog, type Log } from "./ops/log.ts";
+import { createMetrics, createMetricsRoutes } from "./ops/metrics.ts";
+import { observeRoute } from "./ops/observed-route.ts";
 import { createPartsReader } from "./ops/parts.ts";
 import { createPipelineState } from "./ops/pipeline.ts";
+import { RequestFigures, routeNameOf } from "./ops/request-figures.ts";
+import { requestIdOf } from "./ops/request-id.ts";
 import { createHealthRoutes, createPipelineRoutes } from "./ops/routes.ts";
 import { createQueryRoutes } from "./query/routes.ts";
 import { createStreamHub } from "./stream/hub.ts";
@@ -140,6 +144,7 @@ async function serve(config: Config, log: Log): Promise<void> {
       sealed: (message) => aggregator.sealed(message.epoch),
       stored(message) {
         pipeline.stored(message.batch);
+        metrics.stored(message.batch);
         aggregator.stored(message.epoch);
         ingest.stored(message.epoch, message.batch.deadLettered === 0);
         pipelineChanged = true;
@@ -177,6 +182,19 @@ async function serve(config: Config, log: Log): Promise<void> {
     { journalMaxBytes: config.JOURNAL_MAX_BYTES, deadLetterDirectory, version: packageJson.version },
   );
 
+  const requests = new RequestFigures();
+  const metrics = createMetrics(
+    {
+      pipeline,
+      counts: () => ingest.counts,
+      ring: () => writer.ring,
+      streams: () => hub.stats,
+      requests,
+      refusals: access.refusals,
+    },
+    { version: packageJson.version },
+  );
+
   const hub = createStreamHub(
     { now: Date.now, random: Math.random, buildUpdate: (limit) => aggregator.buildUpdate(limit, pipeline.current()) },
     { streamsMax: config.MAX_STREAMS, streamsPerViewerMax: config.MAX_STREAMS_PER_VIEWER },
@@ -199,6 +217,17 @@ async function serve(config: Config, log: Log): Promise<void> {
     { intervalMs: config.STREAM_INTERVAL },
   );
 
+  const failed = (error: unknown, request?: Request): Response => {
+    const id = request === undefined ? undefined : requestIdOf(request);
+    const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    log("error", "a request failed", { error: what, request_id: id });
+    return errorResponse(
+      "internal",
+      "this is our fault; the log has the details",
+      undefined,
+      id === undefined ? {} : { "X-Request-Id": id },
+    );
+  };
   let epochRows = 0;
   const closeEpoch = (): void => {
     epochRows = 0;
@@ -218,6 +247,8 @@ async function serve(config: Config, log: Log): Promise<void> {
         epochRows += rows;
         if (epochRows >= Math.min(epochMaxRows, config.BATCH_SIZE)) closeEpoch();
       },
+      onAnswered: (status, durationMs) => requests.record("/ingest", status, durationMs),
+      onError: failed,
     },
     {
       maxBodyBytes: config.MAX_BODY_BYTES,
@@ -250,7 +281,11 @@ async function serve(config: Config, log: Log): Promise<void> {
   writer.connect(address);
 
   const app = await createApp({
-    controllers: [createPipelineRoutes({ pipeline }), createQueryRoutes({ clickhouse: reader, log, now: Date.now })],
+    controllers: [
+      createPipelineRoutes({ pipeline }),
+      createQueryRoutes({ clickhouse: reader, log, now: Date.now }),
+      createMetricsRoutes({ metrics }),
+    ],
     publicControllers: [
       createHealthRoutes({ pipeline }),
       createSessionRoutes({ access, addressOf: (request) => listener.addressOf(request) }),
@@ -260,6 +295,8 @@ async function serve(config: Config, log: Log): Promise<void> {
     log,
   });
 
+  const route = (handle: Handler): Handler =>
+    observeRoute({ log, requests, now: () => performance.now() }, web.route(handle));
   const listener = createListener(
     { log },
     {
@@ -271,16 +308,13 @@ async function serve(config: Config, log: Log): Promise<void> {
       // The two hot routes stand in front of Elysia: see ARCHITECTURE.md, "Raw routes".
       routes: {
         "/ingest": web.ingestRoute((request) => ingest.handle(request)),
-        "/dashboard-stream": web.route((request, serving) => {
+        "/dashboard-stream": route((request, serving) => {
           const viewer = access.viewer(request);
           return viewer instanceof Response ? viewer : hub.handle(request, serving, viewer.name);
         }),
       },
-      fetch: web.route((request) => app.fetch(request)),
-      error(error) {
-        log("error", "a request failed", { error: error.stack ?? error.message });
-        return errorResponse("internal", "this is our fault; the log has the details");
-      },
+      fetch: route((request) => app.fetch(request)),
+      error: (error) => failed(error),
     },
   );
   log("info", `Sluice is listening on ${listener.url.origin}`, {

@@ -92,6 +92,8 @@ export function createWeb(options: WebOptions): Web {
   }
 
   function intercept(request: Request): Response | undefined {
+    // A Host header can be anything; what follows parses URLs.
+    if (!URL.canParse(request.url)) return errorResponse("malformed_request", "the request's URL cannot be read");
     if (options.loopbackOnly && !loopbackNames.test(request.headers.get("host") ?? "")) {
       return errorResponse("forbidden", "without keys this service answers to the names of this machine only");
     }

@@ -22,6 +22,15 @@ export interface PipelineOptions {
   readonly version: string;
 }
 
+export interface PipelineFigures {
+  readonly journalBytes: number;
+  readonly journalMaxBytes: number;
+  readonly segments: number;
+  readonly retries: number;
+  /** Of all runs, as far as they are on disk. */
+  readonly deadLetters: number;
+}
+
 /** What the writer thread and the front door report, put together for the stream, `/readyz` and the operator. */
 export interface PipelineState {
   /** Rows that an earlier run left: this process answers for them too. */
@@ -30,6 +39,8 @@ export interface PipelineState {
   status(status: WriterStatus): void;
   current(): Pipeline;
   detail(): Promise<PipelineDetail>;
+  /** What is not in `current` and costs nothing to read. */
+  figures(): PipelineFigures;
   /** Why nothing can be accepted, and what is wrong although it can; in words. */
   readiness(): { refusing: string[]; degraded: string[] };
   readonly batches: readonly StoredBatch[];
@@ -100,6 +111,13 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
     current,
     readiness,
     batches,
+    figures: () => ({
+      journalBytes: status.journalBytes,
+      journalMaxBytes: options.journalMaxBytes,
+      segments: status.segments,
+      retries: status.retries,
+      deadLetters: deadLettersBefore + deadLettered,
+    }),
     async detail() {
       const { refusing, degraded } = readiness();
       const { usedBytes, capacityBytes } = deps.ring();
