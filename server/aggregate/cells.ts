@@ -21,7 +21,7 @@ export interface Cells {
   histograms: BlockHistogram[];
 }
 
-export interface BlockHistogram {
+interface BlockHistogram {
   type: number;
   block: number;
   histogram: LogHistogram;

@@ -14,7 +14,7 @@ const fillMax = 0.6;
  * Which devices had an event in the window, exactly: open addressing over (hash A, hash B, newest second), one cache line
  * a look. The number of active ones is kept by second, so that it costs nothing to read.
  *
- * 14 ns an event with 1,000 devices, 40 ns with 100,000 (cache misses).
+ * 9 to 13 ns an event alone in the cache; 40 ns with 100,000 devices beside everything else.
  */
 export class DeviceTable {
   readonly #devicesMax: number;

@@ -7,7 +7,7 @@ export const windowSeconds = 600;
  * How far ahead of now a second may be: what the door lets in (MAX_CLOCK_SKEW_FUTURE is at most 300 s) and a minute for
  * two clocks that differ. With the window it stays below `ringSeconds` by more than a block.
  */
-export const futureSeconds = 360;
+const futureSeconds = 360;
 const secondMask = ringSeconds - 1;
 const blockMask = ringBlocks - 1;
 /** Rates are means over this long. */

@@ -67,7 +67,7 @@ export interface StoredBlock {
   histogram: LogHistogram;
 }
 
-export interface StoredSecond {
+interface StoredSecond {
   second: number;
   count: number;
   valueCount: number;
