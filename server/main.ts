@@ -27,7 +27,7 @@ import { createMetrics, createMetricsRoutes } from "./ops/metrics.ts";
 import { observeRoute } from "./ops/observed-route.ts";
 import { createPartsReader } from "./ops/parts.ts";
 import { createPipelineState } from "./ops/pipeline.ts";
-import { RequestFigures, routeNameOf } from "./ops/request-figures.ts";
+import { RequestFigures } from "./ops/request-figures.ts";
 import { requestIdOf } from "./ops/request-id.ts";
 import { createHealthRoutes, createPipelineRoutes } from "./ops/routes.ts";
 import { createQueryRoutes } from "./query/routes.ts";
