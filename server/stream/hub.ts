@@ -281,7 +281,10 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
           if (stream) remove(stream);
         },
       });
-      request.signal.addEventListener("abort", () => stream && remove(stream), { once: true });
+      const leave = () => stream && remove(stream);
+      request.signal.addEventListener("abort", leave, { once: true });
+      // A client that had gone before the listener was there is not announced again.
+      if (request.signal.aborted) leave();
       return new Response(body, {
         headers: {
           "Content-Type": "text/event-stream; charset=utf-8",
