@@ -25,6 +25,7 @@ import { checkCertificate, createListener, type Handler } from "./ops/listener.t
 import { createLog, type Log } from "./ops/log.ts";
 import { createMetrics, createMetricsRoutes } from "./ops/metrics.ts";
 import { observeRoute } from "./ops/observed-route.ts";
+import { createReferenceRoutes } from "./ops/openapi.ts";
 import { createPartsReader } from "./ops/parts.ts";
 import { createPipelineState } from "./ops/pipeline.ts";
 import { RequestFigures } from "./ops/request-figures.ts";
@@ -285,6 +286,7 @@ async function serve(config: Config, log: Log): Promise<void> {
       createPipelineRoutes({ pipeline }),
       createQueryRoutes({ clickhouse: reader, log, now: Date.now }),
       createMetricsRoutes({ metrics }),
+      createReferenceRoutes({ version: packageJson.version }),
     ],
     publicControllers: [
       createHealthRoutes({ pipeline }),
