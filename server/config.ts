@@ -253,7 +253,8 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     const given = environment[name];
     const value = setting.parse(given === undefined || given === "" ? setting.fallback : given);
     if (value === undefined) {
-      throw new ConfigError(`${name}=${given}: allowed is ${setting.allowed}`);
+      const shown = setting.secret ? "********" : withoutCredentials(given);
+      throw new ConfigError(`${name}=${shown}: allowed is ${setting.allowed}`);
     }
     config[name] = value;
   }
@@ -309,9 +310,15 @@ export function describeConfig(config: Config): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(config).map(([name, value]) => {
       const setting: Setting<unknown> = settings[name as keyof Settings];
-      return [name, setting.secret && value !== "" ? "********" : value];
+      return [name, setting.secret && value !== "" ? "********" : withoutCredentials(value)];
     }),
   );
+}
+
+/** A URL may carry a password. */
+export function withoutCredentials(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutCredentials).join(",");
+  return typeof value === "string" ? value.replace(/\/\/[^/@]*@/g, "//********@") : value;
 }
 
 export function helpText(): string {

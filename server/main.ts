@@ -17,7 +17,7 @@ import { createDeviceReader } from "./aggregate/device-reader.ts";
 import { RowStitcher } from "./aggregate/recovered-rows.ts";
 import { buildRollupQuery } from "./aggregate/stored-window.ts";
 import { createApp } from "./app.ts";
-import { type Config, ConfigError, helpText, isLoopback, parseConfig } from "./config.ts";
+import { type Config, ConfigError, helpText, isLoopback, parseConfig, withoutCredentials } from "./config.ts";
 import { createIngest } from "./ingest/ingest.ts";
 import { lockDirectory } from "./ops/directory-lock.ts";
 import { errorResponse } from "./ops/errors.ts";
@@ -321,7 +321,7 @@ async function serve(config: Config, log: Log): Promise<void> {
   );
   log("info", `Sluice is listening on ${listener.url.origin}`, {
     recovered: recovery.recovered.length,
-    clickhouse: address.urls.join(","),
+    clickhouse: String(withoutCredentials(address.urls)),
   });
 
   async function shutDown(signal: string): Promise<void> {
