@@ -10,10 +10,14 @@
 --
 -- STATES. SimpleAggregateFunction where a plain value will do: any tool can read it. value_min and value_max are Null when
 -- no event carried a value. quantilesDD(0.01, …): relative error 1 %, mergeable, 10 to 300 bytes.
--- Its input is bounded to 1e-18 … 1e21 in magnitude (SI's atto to zetta; smaller counts as 0, larger as the bound),
--- because ClickHouse refuses a sketch whose keys lie too far apart ("DDSketch store key range too large"): one device
--- sending 1e-300 and 1e300 would make its whole batch impossible to insert, or, worse, a later merge. The bounds
--- give 4,500 keys a sign, 36 KB for the widest sketch there can be. 0.01 µs a row. Min, max and sum stay exact.
+-- Two faults of ClickHouse's sketch are met at its input, together for 0.009 µs a row; min, max and sum stay exact:
+-- it refuses keys that lie too far apart ("DDSketch store key range too large") and subnormal numbers, so one device
+-- sending 1e-300 and 1e300 would make its whole batch impossible to insert, or, worse, a later merge. So magnitudes are
+-- bounded to 1e-18 … 1e21 (SI's atto to zetta; smaller counts as 0, larger as the bound): 4,500 keys a sign, 36 KB for
+-- the widest sketch there can be. And its mapping cuts a logarithm off towards zero instead of rounding it down
+-- (DDSketch/Mapping.h, `static_cast<int>(logGamma(value) + offset)`), so every magnitude below 1 lands one bin too
+-- high, 1 to 3 % off. One bin is a factor of gamma = 101/99; dividing by it first puts the value where it belongs.
+-- server/query/history.test.ts fails when a release mends this.
 --
 -- ORDER BY. 1 s has two readers: the live window (all types of the last ten minutes) and charts of one type. Minutes, by
 -- type inside a minute, serve both; the key leaves `time` out so that a condition on it is one on the minute. CPU of
@@ -118,6 +122,9 @@ SELECT
     ifNull(sum(value_float), 0) AS value_sum,
     min(value_float) AS value_min,
     max(value_float) AS value_max,
-    quantilesDDState(0.01, 0.5, 0.95, 0.99)(if(abs(value_float) < 1e-18, 0, clamp(value_float, -1e21, 1e21))) AS value_quantiles
+    quantilesDDState(0.01, 0.5, 0.95, 0.99)(multiIf(
+        abs(value_float) < 1e-18, 0,
+        abs(value_float) < 1, value_float * (99 / 101),
+        clamp(value_float, -1e21, 1e21))) AS value_quantiles
 FROM {database}.telemetry_events
 GROUP BY time, event_type;

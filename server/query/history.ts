@@ -78,7 +78,7 @@ interface HistoryRow {
   quantiles: (number | null)[];
 }
 
-/** The same figures from a rollup's states or from raw events; the bounds on values are those of ddl/002_rollups.sql. */
+/** The same figures from a rollup's states or from raw events; what goes into the sketch is as in ddl/002_rollups.sql. */
 const rollupFigures = `
   sum(event_count) AS count, sum(value_count) AS values, sum(value_sum) AS total,
   min(value_min) AS lowest, max(value_max) AS highest,
@@ -86,7 +86,9 @@ const rollupFigures = `
 const rawFigures = `
   count() AS count, count(value_float) AS values, ifNull(sum(value_float), 0) AS total,
   min(value_float) AS lowest, max(value_float) AS highest,
-  quantilesDD(0.01, 0.5, 0.95, 0.99)(if(abs(value_float) < 1e-18, 0, clamp(value_float, -1e21, 1e21))) AS quantiles`;
+  quantilesDD(0.01, 0.5, 0.95, 0.99)(multiIf(
+    abs(value_float) < 1e-18, 0, abs(value_float) < 1, value_float * (99 / 101), clamp(value_float, -1e21, 1e21)
+  )) AS quantiles`;
 
 function createHistoryQuery(plan: HistoryPlan, ask: HistoryAsk): Query {
   const isRaw = plan.table === "telemetry_events";

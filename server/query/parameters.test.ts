@@ -1,0 +1,90 @@
+import { expect, test } from "bun:test";
+import { parseTime, readParameters, readRange } from "./parameters.ts";
+import { Refusal } from "./refusal.ts";
+
+const read = (query: string, names: readonly string[] = ["a", "b", "from", "to"]) =>
+  readParameters(new URL(`http://x/?${query}`), names);
+
+test("a time is ISO 8601, with any zone, or epoch milliseconds", () => {
+  const noon = Date.UTC(2026, 0, 31, 12);
+  const cases: [string, number | undefined][] = [
+    ["2026-01-31T12:00:00.000Z", noon],
+    ["2026-01-31T12:00:00Z", noon],
+    ["2026-01-31t12:00:00z", noon],
+    ["2026-01-31T12:00:00", noon],
+    ["2026-01-31 12:00", noon],
+    ["2026-01-31T12:00:00.5Z", noon + 500],
+    ["2026-01-31T12:00:00,5Z", noon + 500],
+    ["2026-01-31T12:00:00.123456789Z", noon + 123],
+    ["2026-01-31T14:00:00+02:00", noon],
+    ["2026-01-31T14:00:00 02:00", noon],
+    ["2026-01-31T06:30:00-0530", noon],
+    ["2026-01-31", Date.UTC(2026, 0, 31)],
+    [String(noon), noon],
+    ["0", 0],
+    ["2026-02-30T00:00:00Z", undefined],
+    ["2026-13-01T00:00:00Z", undefined],
+    ["2025-02-29", undefined],
+    ["2026-01-31T24:00:00Z", undefined],
+    ["2026-01-31T12:60:00Z", undefined],
+    ["2026-01-31T12:00:61Z", undefined],
+    ["2026-01-31T12:00:00+99:00", undefined],
+    ["0026-01-31T12:00:00Z", undefined],
+    ["31/01/2026", undefined],
+    ["yesterday", undefined],
+    ["-1", undefined],
+    ["1e12", undefined],
+    ["9".repeat(16), undefined],
+    [`${noon} OR 1=1`, undefined],
+    ["２０２６", undefined],
+  ];
+  for (const [text, expected] of cases) expect([text, parseTime(text)]).toEqual([text, expected]);
+});
+
+test("every refusal names its parameter", () => {
+  const refusals: [string, () => unknown][] = [
+    ["c", () => read("c=1")],
+    ["a", () => read("a=1&a=2").text("a", 9)],
+    ["a", () => read("a=12345").text("a", 4)],
+    ["a", () => read("a=1&a=2&a=3").texts("a", 4, 2)],
+    ["a", () => read("a=12345").texts("a", 4, 2)],
+    ["a", () => read("a=x").integer("a", 1, 9)],
+    ["a", () => read("a=0").integer("a", 1, 9)],
+    ["a", () => read("a=10").integer("a", 1, 9)],
+    ["a", () => read("a=1.5").integer("a", 1, 9)],
+    ["a", () => read("a=-1").integer("a", 1, 9)],
+    ["a", () => read("a=0x5").integer("a", 1, 9)],
+    ["a", () => read("a=+5").integer("a", 1, 9)],
+    ["a", () => read("a=One").choice("a", ["one", "two"])],
+    ["a", () => read("a=never").time("a")],
+    ["a", () => read("a=2200-01-01").time("a")],
+    ["from", () => readRange(read("from=2&to=2"), 5, 1)],
+    ["from", () => readRange(read("from=6"), 5, 1)],
+  ];
+  for (const [name, refused] of refusals) {
+    try {
+      refused();
+      expect(name).toBe("refused");
+    } catch (error) {
+      expect(error).toBeInstanceOf(Refusal);
+      expect((error as Refusal).code).toBe("invalid_parameter");
+      expect((error as Refusal).message).toStartWith(`${name}: `);
+    }
+  }
+});
+
+test("an empty value is an absent one, and a repeated one counts once in a list", () => {
+  const parameters = read("a=&b=x&b=&b=x&b=y");
+  expect(parameters.text("a", 9)).toBeUndefined();
+  expect(parameters.integer("a", 1, 9)).toBeUndefined();
+  expect(parameters.time("a")).toBeUndefined();
+  expect(parameters.texts("b", 9, 2)).toEqual(["x", "y"]);
+});
+
+test("a range is the last hour, or the hour before `to`, or from `from` until now", () => {
+  const hour = 3_600_000;
+  expect(readRange(read(""), 10 * hour, hour)).toEqual({ fromMs: 9 * hour, toMs: 10 * hour });
+  expect(readRange(read(`to=${5 * hour}`), 10 * hour, hour)).toEqual({ fromMs: 4 * hour, toMs: 5 * hour });
+  expect(readRange(read("from=7"), 10 * hour, hour)).toEqual({ fromMs: 7, toMs: 10 * hour });
+  expect(readRange(read(""), 10, Number.POSITIVE_INFINITY)).toEqual({ fromMs: 0, toMs: 10 });
+});

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createClient } from "@clickhouse/client";
+import { startTestStore, type TestDatabase, type TestStore } from "../../ddl/test-store.ts";
+import { until } from "../../workers/clickhouse/test-engine.ts";
+import { createReader, type Query, type ReaderOptions } from "./reader.ts";
+import { Refusal } from "./refusal.ts";
+import { createTestRoutes } from "./test-routes.ts";
+
+let store: TestStore;
+let database: TestDatabase;
+beforeAll(async () => {
+  store = await startTestStore();
+  database = await store.createDatabase();
+});
+afterAll(() => store.stop());
+
+const query = (sql: string, rowsMax = 10): Query => ({ sql, params: {}, rowsMax });
+const createTestReader = (options: ReaderOptions = {}) =>
+  createReader({ clickhouse: database.client, log: () => undefined }, options);
+const never = new AbortController().signal;
+/** About `seconds` long, in steps between which ClickHouse looks at its limits. */
+const slow = (seconds: number) =>
+  query(`SELECT sum(sleepEachRow(0.1)) AS slept FROM numbers(${seconds * 10}) SETTINGS max_block_size = 1`);
+
+async function refusalOf(attempt: Promise<unknown>): Promise<Refusal> {
+  try {
+    await attempt;
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+  throw new Error("it was not refused");
+}
+
+test("a reader cannot write, whatever its user may do", async () => {
+  const reader = createTestReader();
+  for (const sql of [
+    "INSERT INTO devices (device_id) VALUES ('x')",
+    "DROP TABLE devices",
+    "CREATE TABLE x (a UInt8) ENGINE = Memory",
+    "ALTER TABLE telemetry_events DELETE WHERE 1",
+    "TRUNCATE TABLE telemetry_events",
+  ]) {
+    expect((await refusalOf(reader.rows(query(sql), never))).code).toBe("query_failed");
+  }
+  expect(await database.rows("SELECT count() AS n FROM devices")).toEqual([{ n: 0 }]);
+});
+
+test("a query that takes too long is 504", async () => {
+  const refusal = await refusalOf(createTestReader({ queryTimeoutSeconds: 1 }).rows(slow(20), never));
+  expect(refusal.code).toBe("query_timeout");
+});
+
+test("a query that needs too much memory, or gives too many rows, is 502, and says what to do", async () => {
+  const reader = createTestReader({ queryMemoryBytes: 32 * 1024 * 1024 });
+  for (const heavy of [
+    query("SELECT length(groupArray(number)) AS n FROM numbers(50000000)"),
+    query("SELECT number FROM numbers(1000)"),
+    query("SELECT repeat('x', 1000000) AS text FROM numbers(200)", 1_000),
+  ]) {
+    const refusal = await refusalOf(reader.rows(heavy, never));
+    expect(refusal.code).toBe("query_failed");
+    expect(refusal.message).toContain("shorter range or fewer rows");
+  }
+});
+
+test("what ClickHouse says stays in the log", async () => {
+  const logged: unknown[] = [];
+  const reader = createReader({ clickhouse: database.client, log: (...line) => logged.push(line) });
+  const refusal = await refusalOf(reader.rows(query("SELECT secret_column FROM devices"), never));
+  expect(refusal.code).toBe("query_failed");
+  expect(refusal.message).not.toContain("secret_column");
+  expect(JSON.stringify(logged)).toContain("secret_column");
+});
+
+test("a ClickHouse that is away, or has no schema yet, is 503 with Retry-After, on every route", async () => {
+  const listener = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("") });
+  const closed = `http://127.0.0.1:${listener.port}`;
+  await listener.stop(true);
+  const away = createClient({ url: closed });
+  const bare = await store.createDatabase({ schema: false });
+  for (const client of [away, bare.client]) {
+    const routes = createTestRoutes(client);
+    for (const path of ["/api/history", "/api/event-types", "/api/devices", "/api/devices/a", "/api/events"]) {
+      const response = await routes.fetch(path);
+      expect([path, response.status]).toEqual([path, 503]);
+      expect(response.headers.get("retry-after")).toBe("1");
+      const body = await response.json();
+      expect(body).toMatchObject({ error: { code: "clickhouse_unavailable" } });
+      expect(JSON.stringify(body)).not.toMatch(/ECONN|127\.0\.0\.1|SELECT|telemetry/);
+    }
+  }
+  await away.close();
+});
+
+test("a few queries run, a few wait, the rest are refused at once", async () => {
+  const reader = createTestReader({ queriesMax: 2, waitingMax: 3 });
+  const attempts = Array.from({ length: 8 }, () =>
+    reader.rows(slow(0.3), never).then(
+      () => "answered",
+      (error: unknown) => (error instanceof Refusal ? error.code : "bug"),
+    ),
+  );
+  const outcomes = await Promise.all(attempts);
+  expect(outcomes.filter((outcome) => outcome === "answered")).toHaveLength(5);
+  expect(outcomes.filter((outcome) => outcome === "clickhouse_unavailable")).toHaveLength(3);
+  // Every place was given back.
+  expect(await reader.rows(query("SELECT 1 AS one"), never)).toEqual([{ one: 1 }]);
+});
+
+test("a reader who goes away ends the query", async () => {
+  const gone = new AbortController();
+  const attempt = refusalOf(createTestReader().rows(slow(20), gone.signal));
+  const running = async () =>
+    (
+      await database.rows(
+        "SELECT 1 FROM system.processes WHERE query LIKE '%sleepEachRow%' AND query NOT LIKE '%processes%'",
+      )
+    ).length;
+  await until("it runs", async () => (await running()) === 1);
+  gone.abort();
+  await attempt;
+  await until("it has ended", async () => (await running()) === 0);
+});
