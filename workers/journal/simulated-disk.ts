@@ -42,6 +42,8 @@ export interface Fault {
   after: number;
   /** Calls of these kinds that it makes fail, from then on. */
   count: number;
+  /** Of the calls after the first, every how many-th fails; all of them by default. */
+  readonly every?: number;
   readonly kinds: ReadonlySet<CallKind>;
   readonly code: string;
 }
@@ -243,6 +245,7 @@ export class SimulatedDisk implements Files {
       return false;
     }
     if (fault.count <= 0) return false;
+    fault.after = (fault.every ?? 1) - 1;
     fault.count--;
     this.faults++;
     return true;
