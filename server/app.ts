@@ -73,6 +73,8 @@ export async function createApp(deps: AppDeps) {
         maxAge: null,
       }),
     )
+    // A chunk of an older build: with the page in its place a browser would take HTML for a script.
+    .get("/assets/*", () => errorResponse("not_found", "there is no such file"))
     .get("/*", () => new Response(Bun.file(page), { headers: { "Cache-Control": "no-cache" } }));
 }
 
