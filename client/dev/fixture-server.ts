@@ -207,7 +207,11 @@ function historyAnswer(url: URL, scene: Scene): History {
   const steps = [1, 2, 5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 21600, 86400];
   const step = Number(url.searchParams.get("step")) || (steps.find((each) => span / each <= 300) ?? 86400);
   const names =
-    asked.length > 0 ? asked : Array.from({ length: Math.min(scene.types, 10) }, (_, index) => typeName(index));
+    asked.length > 0
+      ? asked
+      : Array.from({ length: Math.min(scene.types, Number(url.searchParams.get("limit") ?? 10)) }, (_, index) =>
+          typeName(index),
+        );
   const start = Math.ceil(from / step) * step;
   return {
     from: new Date(from * 1000).toISOString(),
@@ -452,6 +456,15 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
     return refuse(404, "not_found");
   };
 
+  /** As a server in front of many viewers would: large answers compressed. */
+  const compressed = async (request: Request, answer: Response): Promise<Response> => {
+    const type = answer.headers.get("Content-Type") ?? "";
+    if (!type.includes("json") || !(request.headers.get("Accept-Encoding") ?? "").includes("gzip")) return answer;
+    const headers = new Headers(answer.headers);
+    headers.set("Content-Encoding", "gzip");
+    return new Response(Bun.gzipSync(await answer.bytes()), { status: answer.status, headers });
+  };
+
   const page = async (url: URL, request: Request): Promise<Response> => {
     const asset = Bun.file(dist + url.pathname.slice(1));
     const exists = url.pathname !== "/" && !url.pathname.includes("..") && (await asset.exists());
@@ -483,7 +496,9 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
         return Response.json(scene);
       }
       if (url.pathname === "/__stats") return Response.json(stats);
-      if (url.pathname === "/dashboard-stream" || url.pathname.startsWith("/api/")) return api(request, url);
+      if (url.pathname === "/dashboard-stream" || url.pathname.startsWith("/api/")) {
+        return compressed(request, await api(request, url));
+      }
       return page(url, request);
     },
   });

@@ -95,7 +95,7 @@ export function Shell(): JSX.Element {
         Skip to the content
       </a>
       <header class="top">
-        <a class="brand" href={router.href("/")}>
+        <a class="brand" href={router.href("/")} aria-label="Sluice">
           <img src="/favicon.svg" width="24" height="24" alt="" />
           <span>Sluice</span>
         </a>

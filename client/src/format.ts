@@ -4,14 +4,38 @@
  */
 const dash = "–";
 
-const decimalFormats = [0, 1, 2, 3, 4].map(
-  (digits) => new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
-);
-const scientific = new Intl.NumberFormat(undefined, { notation: "scientific", maximumFractionDigits: 2 });
-const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumSignificantDigits: 3 });
+/** Built at its first use: the page's first paint does not wait for formats that nobody needs yet. */
+function lazyFormat(options: Intl.NumberFormatOptions): (value: number) => string {
+  let format: Intl.NumberFormat | undefined;
+  return (value) => {
+    format ??= new Intl.NumberFormat(undefined, options);
+    return format.format(value);
+  };
+}
 
+const scientific = lazyFormat({ notation: "scientific", maximumFractionDigits: 2 });
+const compact = lazyFormat({ notation: "compact", maximumSignificantDigits: 3 });
+const upToThree = lazyFormat({ maximumSignificantDigits: 3 });
+
+const grouped = lazyFormat({ maximumFractionDigits: 0 });
+/** This locale's decimal sign; undefined where digits are not 0 to 9 and `Intl` must write every number. */
+let decimalSign: string | undefined | null = null;
+
+/**
+ * As `Intl` with as many minimum and maximum fraction digits. Below a thousand there is nothing to group, and `toFixed` does;
+ * a tick formats hundreds of these, and building an `Intl` format for each number of digits delays the first paint.
+ */
 function withDecimals(value: number, digits: number): string {
-  return decimalFormats[digits]!.format(value);
+  if (digits === 0) return grouped(value);
+  if (decimalSign === null) {
+    const format = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1 });
+    const sign = format.formatToParts(1.5).find((part) => part.type === "decimal")?.value;
+    decimalSign = format.resolvedOptions().numberingSystem === "latn" ? sign : undefined;
+  }
+  if (decimalSign === undefined || Math.abs(value) >= 999.5) {
+    return value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  }
+  return decimalSign === "." ? value.toFixed(digits) : value.toFixed(digits).replace(".", decimalSign);
 }
 
 /** A measured value: about four significant digits, and the same width while it stays in the same magnitude. */
@@ -19,7 +43,7 @@ export function formatValue(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return dash;
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size >= 1e9 || size < 1e-4) return scientific.format(value);
+  if (size >= 1e9 || size < 1e-4) return scientific(value);
   if (size >= 1000) return withDecimals(value, 0);
   if (size >= 100) return withDecimals(value, 1);
   if (size >= 1) return withDecimals(value, 2);
@@ -34,12 +58,7 @@ export function formatCount(value: number | null | undefined): string {
 /** A short number for an axis or a narrow place: 1.2K, 34M. */
 export function formatCompact(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return dash;
-  return Math.abs(value) < 1000 ? trimmed(value) : compact.format(value);
-}
-
-const upToThree = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
-function trimmed(value: number): string {
-  return upToThree.format(value);
+  return Math.abs(value) < 1000 ? upToThree(value) : compact(value);
 }
 
 /** Events per second. Below 100 a tenth is shown, because a fleet of three devices is a fleet too. */

@@ -62,7 +62,7 @@ export function createApi(doFetch: Fetch): Api {
   const send = async (path: string, init: RequestInit): Promise<ApiResult<unknown>> => {
     const limits = [AbortSignal.timeout(timeoutMs), ...(init.signal ? [init.signal] : [])];
     try {
-      const response = await doFetch(path, { ...init, signal: AbortSignal.any(limits) });
+      const response = await doFetch(path, { priority: "low", ...init, signal: AbortSignal.any(limits) });
       if (response.status === 204) return { ok: true, data: null };
       const body: unknown = await response.json();
       if (response.ok) return { ok: true, data: body };

@@ -14,17 +14,21 @@ function device(index: number, count: number): Device {
 }
 
 /** A fleet of `size` behind cursor pages; `order` shuffles what a refresh answers. */
-function fleet(size: number): { ask: AskDevices; asked: string[]; state: { count: number; reversed: boolean } } {
+function fleet(size: number): {
+  ask: AskDevices;
+  asked: string[];
+  state: { count: number; reversed: boolean; size: number };
+} {
   const asked: string[] = [];
-  const state = { count: 1, reversed: false };
+  const state = { count: 1, reversed: false, size };
   const ask: AskDevices = async (query) => {
     const start = Number(query.cursor ?? 0);
     const limit = Number(query.limit);
     asked.push(`${start}+${limit}`);
-    const end = Math.min(size, start + limit);
+    const end = Math.min(state.size, start + limit);
     const devices = Array.from({ length: end - start }, (_each, index) => device(start + index, state.count));
     if (state.reversed) devices.reverse();
-    const data: Devices = { devices, cursor: end < size ? String(end) : null, total: size };
+    const data: Devices = { devices, cursor: end < state.size ? String(end) : null, total: state.size };
     return { ok: true, data };
   };
   return { ask, asked, state };
@@ -57,6 +61,20 @@ describe("device pages", () => {
     expect(asked).toEqual(["0+100"]);
     expect(pages.devices[0]).toEqual(device(0, 9));
     expect(pages.devices[100]!.event_count).toBe(1);
+  });
+  test("devices that come later join at the end of a list that had ended, an empty one too", async () => {
+    const { ask, state } = fleet(0);
+    const pages = makeDevicePages(ask, { search: "", status: "", sort: "device_id" }, () => undefined);
+    await pages.loadMore();
+    expect(pages.more).toBe(false);
+    state.size = 2;
+    await pages.refresh(0, 0);
+    expect(pages.devices.map((each) => each.device_id)).toEqual(["d0", "d1"]);
+    state.size = 150;
+    await pages.refresh(0, 2);
+    while (pages.more) await pages.loadMore();
+    expect(pages.devices.length).toBe(150);
+    expect(new Set(pages.devices.map((each) => each.device_id)).size).toBe(150);
   });
   test("a stopped list changes nothing any more", async () => {
     const { ask } = fleet(10);

@@ -46,6 +46,16 @@ export function makeDevicePages(askDevices: AskDevices, filter: DeviceFilter, ch
   const control = new AbortController();
   const devices: Device[] = [];
   const pages: Page[] = [];
+  /** In an order that moves, like last seen, a device can come again on a later page; it keeps its first row. */
+  const ids = new Set<string>();
+  const append = (more: readonly Device[]): number => {
+    const fresh = more.filter((device) => !ids.has(device.device_id));
+    for (const device of fresh) {
+      ids.add(device.device_id);
+      devices.push(device);
+    }
+    return fresh.length;
+  };
   let next: string | null | undefined;
   let total: number | undefined;
   let failure: ApiFailure | undefined;
@@ -87,8 +97,8 @@ export function makeDevicePages(askDevices: AskDevices, filter: DeviceFilter, ch
       loading = false;
       if (control.signal.aborted) return;
       if (answer) {
-        pages.push({ cursor, limit, start: devices.length, count: answer.devices.length });
-        devices.push(...answer.devices);
+        const start = devices.length;
+        pages.push({ cursor, limit, start, count: append(answer.devices) });
         next = answer.cursor;
       }
       changed();
@@ -96,13 +106,25 @@ export function makeDevicePages(askDevices: AskDevices, filter: DeviceFilter, ch
     async refresh(firstRow, lastRow) {
       if (refreshing || loading) return;
       refreshing = true;
-      for (const page of pages.filter((each) => each.start <= lastRow && each.start + each.count > firstRow)) {
+      const lastPage = pages.at(-1);
+      const shown = pages.filter(
+        (page) =>
+          page.start <= lastRow && (page.start + page.count > firstRow || (page === lastPage && page.count === 0)),
+      );
+      for (const page of shown) {
         const answer = await ask(page.cursor, page.limit);
         if (!answer) break;
         const fresh = new Map(answer.devices.map((device) => [device.device_id, device]));
         for (let row = page.start; row < page.start + page.count; row++) {
-          const known = fresh.get(devices[row]!.device_id);
+          const { device_id } = devices[row]!;
+          const known = fresh.get(device_id);
           if (known) devices[row] = known;
+          fresh.delete(device_id);
+        }
+        // The list's end is open: devices that came since join there.
+        if (page === lastPage && page === pages.at(-1)) {
+          page.count += append([...fresh.values()]);
+          next = answer.cursor;
         }
       }
       refreshing = false;

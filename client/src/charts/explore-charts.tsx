@@ -57,7 +57,7 @@ export default function ExploreCharts(props: ExploreChartsProps): JSX.Element {
       </div>
       <div class="explore-brush">
         <Show when={props.brush}>
-          <p class="panel-note">All events around it; drag the window to move through time</p>
+          <p class="panel-note">The same events around it; drag the window to move through time</p>
         </Show>
         <div class="apex-host" ref={brushHost} aria-hidden="true" />
       </div>

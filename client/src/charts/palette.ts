@@ -8,6 +8,8 @@ export const palette = {
   dark: ["#4aa8e8", "#ff8a4c", "#2fc99b", "#e58cc2", "#e6b84a", "#8fd0f5", "#b497f0", "#c9b79f"],
 } as const;
 export const restColor = { light: "#6b7684", dark: "#8b97a5" } as const;
+/** The accent of styles.css: a canvas does not see CSS variables, and asking for them costs a style pass. */
+export const sparklineColor = { light: "#0b6b8a", dark: "#4cc3e6" } as const;
 export const seriesMax: number = palette.light.length;
 
 /** In pixels; empty is a solid line. */

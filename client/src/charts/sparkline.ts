@@ -1,8 +1,20 @@
+export interface SparklineSize {
+  /** In CSS pixels. */
+  width: number;
+  height: number;
+}
+
 /** Draws `values` (oldest first, NaN is a gap) as a line over the whole canvas, from zero. */
-export function drawSparkline(canvas: HTMLCanvasElement, values: Float32Array, color: string, fill: boolean): void {
+export function drawSparkline(
+  canvas: HTMLCanvasElement,
+  size: SparklineSize,
+  values: Float32Array,
+  color: string,
+  fill: boolean,
+): void {
   const ratio = devicePixelRatio || 1;
-  const width = Math.round(canvas.clientWidth * ratio);
-  const height = Math.round(canvas.clientHeight * ratio);
+  const width = Math.round(size.width * ratio);
+  const height = Math.round(size.height * ratio);
   if (width === 0 || height === 0) return;
   // Setting the size clears a canvas and drops its buffer, so only when it has changed.
   if (canvas.width !== width) canvas.width = width;

@@ -1,5 +1,6 @@
 import type { JSX } from "solid-js";
 import type { DeviceStatus } from "../../../server/contract/read.ts";
+import { formatCompact, formatDuration } from "../format.ts";
 
 /** Filled and hollow, and in words: never by colour alone. */
 export function Status(props: { status: DeviceStatus }): JSX.Element {
@@ -13,6 +14,5 @@ export function Status(props: { status: DeviceStatus }): JSX.Element {
 
 export function usualInterval(seconds: number | null): string {
   if (seconds === null) return "–";
-  if (seconds < 1) return `${new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 }).format(1 / seconds)} /s`;
-  return `every ${new Intl.NumberFormat(undefined, { maximumFractionDigits: seconds < 10 ? 1 : 0 }).format(seconds)} s`;
+  return seconds < 1 ? `${formatCompact(1 / seconds)} /s` : `every ${formatDuration(seconds)}`;
 }

@@ -1,5 +1,6 @@
-import { createEffect, type JSX, on } from "solid-js";
-import { drawSparkline } from "../charts/sparkline.ts";
+import { createEffect, type JSX, on, onCleanup } from "solid-js";
+import { sparklineColor } from "../charts/palette.ts";
+import { drawSparkline, type SparklineSize } from "../charts/sparkline.ts";
 import { useApp } from "../context.tsx";
 
 /** Seconds a sparkline looks back. */
@@ -10,14 +11,32 @@ const shared = new Float32Array(sparklineSeconds);
 export function Sparkline(props: { type: string; visible: () => boolean; fill?: boolean }): JSX.Element {
   const { live, preferences } = useApp();
   let canvas!: HTMLCanvasElement;
+  let size: SparklineSize | undefined;
   let drawn = false;
+  const draw = (): void => {
+    if (!size || !props.visible() || (live.mode() === "pause" && drawn)) return;
+    live.rings.copyLast(props.type, sparklineSeconds, shared);
+    drawSparkline(canvas, size, shared, sparklineColor[preferences.dark() ? "dark" : "light"], props.fill === true);
+    drawn = true;
+  };
+  createEffect(on([live.nowMs, live.rows, () => props.visible()], draw));
   createEffect(
-    on([live.nowMs, live.rows, preferences.dark, () => props.visible()], ([, , , visible]) => {
-      if (!visible || (live.mode() === "pause" && drawn)) return;
-      live.rings.copyLast(props.type, sparklineSeconds, shared);
-      drawSparkline(canvas, shared, getComputedStyle(canvas).color, props.fill === true);
-      drawn = true;
-    }),
+    on(
+      preferences.dark,
+      () => {
+        drawn = false;
+        draw();
+      },
+      { defer: true },
+    ),
   );
+  // Asking each canvas for its size would lay the page out again for every row.
+  const observer = new ResizeObserver(([entry]) => {
+    size = entry?.contentRect;
+    drawn = false;
+    draw();
+  });
+  createEffect(() => observer.observe(canvas));
+  onCleanup(() => observer.disconnect());
   return <canvas class="sparkline" classList={{ unseen: !props.visible() }} ref={canvas} />;
 }

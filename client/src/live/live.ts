@@ -19,9 +19,12 @@ const keepEveryMs = 30_000;
 /** The most series that /api/history answers. */
 const historySeriesMax = 50;
 const storeLagSeconds = 5;
-/** Some 3,000 points in all, whatever the number of types: more would be megabytes for a chart that draws eight lines. */
+/**
+ * The stream's rate is a mean of ten seconds, so finer steps would show nothing more; and some 1,000 points in all,
+ * whatever the number of types, are a quick answer on a phone too.
+ */
 function backfillStepSeconds(types: number): number {
-  return [1, 2, 5, 10].find((step) => (Math.min(types, historySeriesMax) * liveSeconds) / step <= 3_000) ?? 10;
+  return [10, 15].find((step) => (Math.min(types, historySeriesMax) * liveSeconds) / step <= 1_000) ?? 30;
 }
 
 export type PlayMode = "play" | "pause" | "force";
@@ -47,6 +50,8 @@ export interface Live {
   rings: Rings;
   /** The right edge of the live charts, server's clock, epoch seconds. Stands still while paused or cut off. */
   edgeSeconds(): number;
+  /** A chart wants the seconds before this page was open; from now on they are asked for whenever they are missing. */
+  wantPast(): void;
   /** Called after each flush to the page, at stream rate at most. Returns its removal. */
   onFlush(listener: () => void): () => void;
   mode: Accessor<PlayMode>;
@@ -96,6 +101,8 @@ export function createLive({ api, keptData }: LiveDeps): Live {
   let holder = true;
   let keptAtMs = 0;
   let parsedAtMs = 0;
+  let pastWanted = false;
+  let pastMissing = false;
 
   const show = (update: Update): void => {
     let changed = false;
@@ -145,6 +152,7 @@ export function createLive({ api, keptData }: LiveDeps): Live {
 
   /** Seconds that this page was not there to see, filled from the stored history. Live values are never overwritten. */
   const backfill = async (): Promise<void> => {
+    if (!pastWanted || !pastMissing) return;
     const to = rings.newest();
     if (!Number.isFinite(to)) return;
     const query = {
@@ -153,8 +161,12 @@ export function createLive({ api, keptData }: LiveDeps): Live {
       step: String(backfillStepSeconds(rowOf.size)),
       limit: String(historySeriesMax),
     };
+    pastMissing = false;
     const answer = await api.get("/api/history", query);
-    if (!answer.ok) return;
+    if (!answer.ok) {
+      pastMissing = true;
+      return;
+    }
     const series = historyRates(answer.data);
     // What came in the last seconds is not all stored yet; the live rate is a mean over them and is the better figure.
     const storedTo = to - storeLagSeconds;
@@ -194,6 +206,7 @@ export function createLive({ api, keptData }: LiveDeps): Live {
     pending = update;
     if (resumed) {
       setKept(false);
+      pastMissing = true;
       // The first numbers must be on the page before the chart's past is asked for.
       requestAnimationFrame(() => void backfill());
     }
@@ -293,6 +306,10 @@ export function createLive({ api, keptData }: LiveDeps): Live {
     row: (type) => rowOf.get(type),
     rings,
     edgeSeconds: () => shownEdge,
+    wantPast() {
+      pastWanted = true;
+      void backfill();
+    },
     onFlush(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -147,7 +147,8 @@ export function makeSse(url: string, options: SseOptions): Sse {
     try {
       const headers: Record<string, string> = { Accept: "text/event-stream" };
       if (lastEventId !== "") headers["Last-Event-ID"] = lastEventId;
-      const response = await doFetch(url, { headers, signal: control.signal, cache: "no-store" });
+      // Low: it never ends, and what draws the page should not share the line with it.
+      const response = await doFetch(url, { headers, signal: control.signal, cache: "no-store", priority: "low" });
       if (response.status === 401 || response.status === 403) {
         await response.body?.cancel();
         if (!stopped) options.onState({ kind: "unauthenticated" });

@@ -52,6 +52,7 @@ export function historyRates(history: History): RateSeries[] {
   const step = Math.max(1, history.step_seconds);
   if (!(seconds > 0)) return [];
   const any = new Float32Array(seconds);
+  const windowSeconds = Math.max(rateWindowSeconds, step);
   const perSecond = history.series.map(({ points }) => {
     const counts = new Float32Array(seconds);
     for (const point of points) {
@@ -71,11 +72,11 @@ export function historyRates(history: History): RateSeries[] {
     for (let at = 0; at < seconds; at++) {
       sum += counts[at]!;
       anySum += any[at]!;
-      if (at >= rateWindowSeconds) {
-        sum -= counts[at - rateWindowSeconds]!;
-        anySum -= any[at - rateWindowSeconds]!;
+      if (at >= windowSeconds) {
+        sum -= counts[at - windowSeconds]!;
+        anySum -= any[at - windowSeconds]!;
       }
-      rates[at] = anySum > 1e-6 ? Math.max(0, sum) / Math.min(rateWindowSeconds, at + 1) : Number.NaN;
+      rates[at] = anySum > 1e-6 ? Math.max(0, sum) / Math.min(windowSeconds, at + 1) : Number.NaN;
     }
     return { type, firstSecond, rates };
   });

@@ -93,13 +93,17 @@ export default function DevicesPage(): JSX.Element {
     const items = virtualizer.getVirtualItems();
     const last = items.at(-1)?.index ?? 0;
     const current = list();
-    if (current?.more && !current.failure && last > current.devices.length - loadAheadRows)
+    if (
+      current?.more &&
+      !current.failure &&
+      last > current.devices.length - Math.min(loadAheadRows, current.devices.length / 2)
+    )
       untrack(() => void current.loadMore());
   });
 
   const refresh = setInterval(() => {
     if (document.hidden || !pages) return;
-    if (pages.devices.length === 0) void pages.loadMore();
+    if (pages.failure && pages.devices.length === 0) void pages.loadMore();
     else {
       const items = virtualizer.getVirtualItems();
       void pages.refresh(items.at(0)?.index ?? 0, items.at(-1)?.index ?? 0);

@@ -13,6 +13,7 @@ import { useApp } from "../context.tsx";
 import { formatCount, formatDuration, formatRate, formatTime, formatValue } from "../format.ts";
 import { historyCsv } from "./explore-csv.ts";
 import {
+  brushStepSeconds,
   decodeTypes,
   defaultPreset,
   encodeTypes,
@@ -110,7 +111,7 @@ export default function ExplorePage(): JSX.Element {
   shortcuts.add("[", () => move(-1));
   shortcuts.add("]", () => move(1));
 
-  const ask = (wanted: TimeRange, signal: AbortSignal): Promise<ApiResult<History>> =>
+  const ask = (wanted: TimeRange, signal: AbortSignal, step?: string): Promise<ApiResult<History>> =>
     api.get(
       "/api/history",
       {
@@ -118,6 +119,8 @@ export default function ExplorePage(): JSX.Element {
         device_id: device(),
         from: new Date(wanted.fromMs).toISOString(),
         to: new Date(wanted.toMs).toISOString(),
+        limit: String(seriesMax),
+        step,
       },
       signal,
     );
@@ -143,7 +146,7 @@ export default function ExplorePage(): JSX.Element {
     viewKey,
     async (_, signal) => {
       const bounds = surroundings(range(), serverNow());
-      const answer = await ask(bounds, signal);
+      const answer = await ask(bounds, signal, String(brushStepSeconds(bounds)));
       return answer.ok ? { ok: true, data: { bounds, history: answer.data } } : answer;
     },
     { everyMs: () => everyMs() * 4 },
@@ -399,8 +402,8 @@ export default function ExplorePage(): JSX.Element {
                   <>
                     steps of {formatDuration(data().now.step_seconds)}, from {data().now.source}
                     <Show when={device()}>, of {device()}</Show>
-                    <Show when={data().now.series.length > seriesMax}>
-                      , the first {seriesMax} of {data().now.series.length} types
+                    <Show when={types().length === 0 && data().now.series.length >= seriesMax}>
+                      , the largest {seriesMax} types
                     </Show>
                   </>
                 )}
@@ -417,6 +420,11 @@ export default function ExplorePage(): JSX.Element {
               </button>
             </div>
           </div>
+          <p class="panel-foot">
+            {formatTime(shown()?.fromMs ?? range().fromMs, preferences.zone(), "full")} to{" "}
+            {formatTime(shown()?.toMs ?? range().toMs, preferences.zone(), "full")}
+            {utc() ? " UTC" : ""}. Drag over the chart to zoom; the back button undoes it.
+          </p>
           <Show
             when={!empty()}
             fallback={
@@ -499,17 +507,6 @@ export default function ExplorePage(): JSX.Element {
                 </tbody>
               </table>
             </section>
-            <p class="panel-foot">
-              <Show when={shown()}>
-                {(each) => (
-                  <>
-                    {formatTime(each().fromMs, preferences.zone(), "full")} to{" "}
-                    {formatTime(each().toMs, preferences.zone(), "full")}
-                    {utc() ? " UTC" : ""}. Drag over the chart to zoom; the back button undoes it.
-                  </>
-                )}
-              </Show>
-            </p>
           </Show>
         </section>
       </div>

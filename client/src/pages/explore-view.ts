@@ -62,6 +62,15 @@ export function surroundings(range: TimeRange, nowMs: number): TimeRange {
   return { fromMs: toMs - span * 5, toMs };
 }
 
+const brushPoints = 150;
+const brushSteps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400];
+
+/** A step that draws the surroundings with some 150 points: it is a small picture. */
+export function brushStepSeconds({ fromMs, toMs }: TimeRange): number {
+  const seconds = (toMs - fromMs) / 1000 / brushPoints;
+  return brushSteps.find((step) => step >= seconds) ?? Math.ceil(seconds / 86_400) * 86_400;
+}
+
 /** Type names may hold any character, commas too, so each is encoded on its own. */
 export function encodeTypes(types: readonly string[]): string | undefined {
   return types.length === 0 ? undefined : types.map(encodeURIComponent).join(",");

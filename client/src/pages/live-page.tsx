@@ -54,6 +54,7 @@ export default function LivePage(): JSX.Element {
   shortcuts.add("[", () => moveRange(-1));
   shortcuts.add("]", () => moveRange(1));
 
+  live.wantPast();
   const slots = createTopTypes(live);
   const largest = createMemo(() => {
     let best: string | undefined;

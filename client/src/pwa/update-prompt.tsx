@@ -2,6 +2,8 @@ import { createSignal, type JSX, onCleanup, onMount, Show } from "solid-js";
 
 /** A page left open asks for a new version this often. */
 const checkEveryMs = 3_600_000;
+/** Filling the cache for later must not compete with the first numbers and charts. */
+const registerAfterMs = 3_000;
 
 /** Registers the service worker once the page is at rest, and offers a new version without taking it by force. */
 export function UpdatePrompt(): JSX.Element {
@@ -23,8 +25,8 @@ export function UpdatePrompt(): JSX.Element {
       });
     };
     const whenIdle = (): void => void start();
-    if (document.readyState === "complete") setTimeout(whenIdle, 1_000);
-    else addEventListener("load", () => setTimeout(whenIdle, 1_000), { once: true });
+    if (document.readyState === "complete") setTimeout(whenIdle, registerAfterMs);
+    else addEventListener("load", () => setTimeout(whenIdle, registerAfterMs), { once: true });
   });
   onCleanup(() => clearInterval(timer));
 
