@@ -16,9 +16,12 @@ export type RotateResult =
 export function rotateKey(file: string, name: string): RotateResult {
   let before = "";
   let mode = 0o600;
+  let owner: { uid: number; gid: number } | undefined;
   try {
     before = readFileSync(file, "utf8");
-    mode = statSync(file).mode & 0o777;
+    const stat = statSync(file);
+    mode = stat.mode & 0o777;
+    if (process.getuid?.() === 0) owner = { uid: stat.uid, gid: stat.gid };
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
   }
@@ -37,6 +40,6 @@ export function rotateKey(file: string, name: string): RotateResult {
   const after = lines.join("\n");
   const parsed = parseKeys(after, "file", true);
   if (!parsed.ok) return { ok: false, reason: parsed.reason };
-  writeFileAtomically(file, after, mode);
+  writeFileAtomically(file, after, mode, owner);
   return { ok: true, secret, added };
 }
