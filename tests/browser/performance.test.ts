@@ -4,7 +4,8 @@ import { createFixtureServer, type FixtureServer } from "../../client/dev/fixtur
 import { type Browser, buildClient, live, noChromium, openBrowser } from "./harness.ts";
 
 const measureMs = 3_000;
-const shareMax = 0.1;
+/** The budget is 10 % on a machine that does nothing else; neighbours on the same cores cost up to half as much again. */
+const shareMax = 0.15;
 
 async function metric(session: CDPSession, name: string): Promise<number> {
   const { metrics } = await session.send("Performance.getMetrics");

@@ -6,8 +6,9 @@ import { chartInk } from "./ink.ts";
 import { dashes, seriesColor, seriesMax } from "./palette.ts";
 import { makeTimeChart, type TimeChart } from "./time-chart.ts";
 
-/** Twice a second is finer than a pixel at ten minutes; four times is as fast as the eye follows a moving line. */
+/** As often as the line moves by a pixel, between four times a second, which is smooth, and twice, which is still live. */
 const redrawMinMs = 250;
+const redrawMaxMs = 500;
 
 /** Events per second of the largest types, and of all the others together as one grey line. */
 export default function LiveRateChart(props: {
@@ -90,7 +91,8 @@ export default function LiveRateChart(props: {
     live.onFlush(() => {
       // A chart under the pointer holds still to be read, unless told to play on.
       if (hovered() && live.mode() !== "force") return;
-      const everyMs = calm ? 1_000 : redrawMinMs;
+      const pixelMs = (props.seconds * 1000) / Math.max(1, chart?.width() ?? 1);
+      const everyMs = calm ? 1_000 : Math.min(redrawMaxMs, Math.max(redrawMinMs, pixelMs));
       if (performance.now() - drawnAtMs >= everyMs) draw();
     }),
   );

@@ -30,6 +30,8 @@ export interface TimeChartSpec {
 export interface TimeChart {
   /** x in epoch seconds; null is a gap. */
   setData(data: (number | null)[][], fromSecond: number, toSecond: number): void;
+  /** CSS pixels, without asking the document for them. */
+  width(): number;
   stop(): void;
 }
 
@@ -112,6 +114,7 @@ export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart
       to = toSecond;
       chart.setData(data as uPlot.AlignedData);
     },
+    width: () => chart.width,
     stop() {
       observer.disconnect();
       chart.destroy();
