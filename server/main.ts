@@ -75,7 +75,12 @@ async function main(): Promise<void> {
 
 async function serve(config: Config, log: Log): Promise<void> {
   const dataDirectory = resolve(config.DATA_DIR);
-  mkdirSync(dataDirectory, { recursive: true });
+  try {
+    mkdirSync(dataDirectory, { recursive: true });
+  } catch (error) {
+    const why = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    throw new ConfigError(`DATA_DIR=${config.DATA_DIR}: cannot be made (${why}); allowed is a directory`);
+  }
   const lock = lockDirectory(dataDirectory);
   if (!lock.ok) {
     process.stderr.write(`DATA_DIR=${config.DATA_DIR}: ${lock.reason}\n`);

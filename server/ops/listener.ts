@@ -36,7 +36,7 @@ interface Pem {
 /**
  * Listens, with TLS and HTTP/2 when there is a certificate. Bun cannot change the certificate of a running server, so a new one
  * is a new server on the same port (SO_REUSEPORT): it takes new connections from then on, while the old server finishes those
- * that it has. Throws `ConfigError` when certificate and key cannot be used.
+ * that it has. Throws `ConfigError` when certificate and key cannot be used, or the address is taken.
  */
 export function createListener(deps: { readonly log: Log }, options: ListenerOptions): Listener {
   const { tls } = options;
@@ -55,13 +55,33 @@ export function createListener(deps: { readonly log: Log }, options: ListenerOpt
       error,
     };
     return pem === null
-      ? Bun.serve({ ...common, development: false })
+      ? // Said outright: with `development: false` Bun shares the port unless told not to.
+        Bun.serve({ ...common, development: false, reusePort: false })
       : Bun.serve({ ...common, development: false, tls: { ...pem }, http2: true, reusePort: true });
   }
 
   let served = checkCertificate(tls);
-  let server = listen(served);
+  let server = listenFirst();
   port = server.port ?? port;
+
+  /** A port that another program has is refused, though a certificate's change needs it to be shareable. */
+  function listenFirst(): Server<undefined> {
+    const { hostname } = options;
+    try {
+      if (served !== null && port !== 0) {
+        void Bun.serve({ hostname, port, development: false, reusePort: false, fetch: options.fetch }).stop(true);
+      }
+      return listen(served);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? String(error.code) : "";
+      if (code === "EADDRINUSE") throw new ConfigError(`PORT=${port}: another program has it; allowed is a free port`);
+      if (code === "EACCES") throw new ConfigError(`PORT=${port}: allowed is a port that this user may listen on`);
+      if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
+        throw new ConfigError(`HOST=${hostname}: allowed is an address of this machine`);
+      }
+      throw error;
+    }
+  }
 
   function reload(): void {
     if (tls === null) return;
