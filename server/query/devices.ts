@@ -7,9 +7,9 @@ import type { Query, Reader } from "./reader.ts";
 import { answer, invalidParameter, jsonAnswer, Refusal } from "./refusal.ts";
 
 const statuses = ["online", "silent"] as const;
-/** How each column sorts; in the cursor, times are epoch milliseconds. */
+/** What each sorts by, as an integer that a cursor can hold; times are epoch milliseconds, and IDs break every tie. */
 const sortKeys = {
-  device_id: "''",
+  device_id: "0",
   first_seen: "first_seen",
   last_seen: "last_seen",
   event_count: "event_count",
@@ -149,7 +149,6 @@ function createDevicesQuery(ask: DevicesAsk, nowMs: number): Query {
   const descending = ask.sort.startsWith("-");
   const column = ask.sort.replace("-", "") as SortColumn;
   const byId = column === "device_id";
-  const key = byId ? "0" : sortKeys[column];
   const [direction, beyond] = descending ? ["DESC", "<"] : ["ASC", ">"];
   // Devices with equal keys are in the order of their IDs, so that a page ends between two of them, not among equals.
   const idDirection = byId ? direction : "ASC";
@@ -160,7 +159,7 @@ function createDevicesQuery(ask: DevicesAsk, nowMs: number): Query {
   return {
     sql: `
       SELECT * FROM (
-        SELECT ${deviceColumns}, toInt64(${key}) AS sort_key, count() OVER () AS total
+        SELECT ${deviceColumns}, toInt64(${sortKeys[column]}) AS sort_key, count() OVER () AS total
         FROM (${devicesWithStatus(ask.search === "" ? "" : "WHERE positionCaseInsensitiveUTF8(device_id, {search:String}) > 0")})
         ${ask.status === undefined ? "" : `WHERE silent = ${ask.status === "silent" ? 1 : 0}`}
       )
