@@ -219,6 +219,12 @@ const settings = {
     "redis://host:port or rediss://…",
     "shared journal and live view between instances",
   ),
+  REDIS_SHARDS: define(
+    "2",
+    integer(1, 64),
+    "1 to 64",
+    "streams that devices are spread over, each inserted by one instance; the first instance on a Redis decides",
+  ),
   ROLE: define(
     "all",
     oneOf("all", "ingest", "writer"),

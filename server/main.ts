@@ -15,7 +15,9 @@ import { createWeb } from "./access/web.ts";
 import { createAggregator } from "./aggregate/aggregator.ts";
 import { createDeviceReader } from "./aggregate/device-reader.ts";
 import { RowStitcher } from "./aggregate/recovered-rows.ts";
+import type { Share } from "./aggregate/shared/share.ts";
 import { buildRollupQuery } from "./aggregate/stored-window.ts";
+import { otherTypeName } from "./aggregate/type-table.ts";
 import { createApp } from "./app.ts";
 import { type Config, ConfigError, helpText, isLoopback, parseConfig, withoutCredentials } from "./config.ts";
 import { createIngest } from "./ingest/ingest.ts";
@@ -27,7 +29,7 @@ import { createMetrics, createMetricsRoutes } from "./ops/metrics.ts";
 import { observeRoute } from "./ops/observed-route.ts";
 import { createReferenceRoutes } from "./ops/openapi.ts";
 import { createPartsReader } from "./ops/parts.ts";
-import { createPipelineState } from "./ops/pipeline.ts";
+import { createPipelineState, type FleetCounts } from "./ops/pipeline.ts";
 import { RequestFigures } from "./ops/request-figures.ts";
 import { requestIdOf } from "./ops/request-id.ts";
 import { createHealthRoutes, createPipelineRoutes } from "./ops/routes.ts";
@@ -40,6 +42,8 @@ const epochMaxMs = 100;
 /** Rows after which an epoch is closed at once; keeps batches close to BATCH_SIZE. */
 const epochMaxRows = 65_536;
 const queryTimeoutMs = 20_000;
+/** Devices of other instances come from ClickHouse only. */
+const sharedDevicesRefreshMs = 3_000;
 /** Our own limits answer in the one error shape; Bun's comes far behind them. */
 const bunMaxBodyBytes = 2 ** 40;
 const idleTimeoutSeconds = 60;
@@ -119,6 +123,10 @@ async function serve(config: Config, log: Log): Promise<void> {
   const deadLetterDirectory = join(dataDirectory, "dead-letter");
   let closing = false;
   let pipelineChanged = true;
+  /** This process among those that share a journal. */
+  const instance = crypto.randomUUID();
+  let fleet: FleetCounts | null = null;
+  let share: Share | null = null;
 
   // The parts are made first and connected through closures: the writer thread reports nothing before this turn ends.
   const writer = startWriter(
@@ -134,6 +142,10 @@ async function serve(config: Config, log: Log): Promise<void> {
       segmentMaxAgeMs: config.SEGMENT_MAX_AGE,
       insertTimeoutMs: config.INSERT_TIMEOUT,
       retentionDays: config.RETENTION_DAYS,
+      redis:
+        config.REDIS_URL === null
+          ? null
+          : { url: config.REDIS_URL, instance, shards: config.REDIS_SHARDS, inserts: config.ROLE !== "ingest" },
     },
     {
       failed(message) {
@@ -143,7 +155,7 @@ async function serve(config: Config, log: Log): Promise<void> {
         process.exit(1);
       },
       durable(message) {
-        ingest.durable(message.rows);
+        ingest.durable(message.rows, message.cuts);
         ticker.touch();
       },
       refused: (message) => ingest.refused(message.rows, message.reason, message.message),
@@ -151,8 +163,23 @@ async function serve(config: Config, log: Log): Promise<void> {
       stored(message) {
         pipeline.stored(message.batch);
         metrics.stored(message.batch);
-        aggregator.stored(message.epoch);
-        ingest.stored(message.epoch, message.batch.deadLettered === 0);
+        // With Redis `fleet` tells what is stored, by whomever.
+        if (message.epoch > 0) {
+          aggregator.stored(message.epoch);
+          ingest.stored(message.epoch, message.batch.deadLettered === 0);
+        }
+        pipelineChanged = true;
+        ticker.touch();
+      },
+      away: (message) => ingest.away(message.reason),
+      fleet(message) {
+        const { durable, stored, deadLettered } = message;
+        const before = fleet;
+        fleet = { durable, stored, deadLettered };
+        aggregator.stored(message.storedCuts);
+        share?.stored(message.storedCuts);
+        ingest.stored(message.settledEpoch, before?.deadLettered === deadLettered);
+        if (before?.durable === durable && before.stored === stored) return;
         pipelineChanged = true;
         ticker.touch();
       },
@@ -172,13 +199,19 @@ async function serve(config: Config, log: Log): Promise<void> {
       queryStored: (ranges) => writer.query(buildRollupQuery(ranges, `\`${config.CLICKHOUSE_DB}\`.telemetry_1s`)),
       ...createDeviceReader(reader),
       onError: (error) => log("error", "a rollup answer was not understood", { error: String(error) }),
+      onPending: (lane, epoch, cells) => share?.pending(lane, epoch, cells),
     },
-    { eventTypesMax: config.MAX_EVENT_TYPES, aggregationIntervalMs: config.AGGREGATION_INTERVAL },
+    {
+      eventTypesMax: config.MAX_EVENT_TYPES,
+      aggregationIntervalMs: config.AGGREGATION_INTERVAL,
+      ...(config.REDIS_URL === null ? {} : { devicesRefreshMs: sharedDevicesRefreshMs }),
+    },
   );
 
   const pipeline = createPipelineState(
     {
       counts: () => ingest.counts,
+      fleet: () => fleet,
       ring: () => writer.ring,
       streams: () => hub.stats.streams,
       closing: () => closing,
@@ -214,6 +247,7 @@ async function serve(config: Config, log: Log): Promise<void> {
       beat: () => hub.beat(),
       tick() {
         const changed = aggregator.tick() || pipelineChanged;
+        share?.tick();
         pipelineChanged = false;
         if (changed) hub.publish();
         return changed;
@@ -253,6 +287,7 @@ async function serve(config: Config, log: Log): Promise<void> {
         epochRows += rows;
         if (epochRows >= Math.min(epochMaxRows, config.BATCH_SIZE)) closeEpoch();
       },
+      sharedKeys: () => share,
       onAnswered: (status, durationMs) => requests.record("/ingest", status, durationMs),
       onError: failed,
     },
@@ -277,7 +312,23 @@ async function serve(config: Config, log: Log): Promise<void> {
   }
 
   const recovery = await writer.ready;
-  aggregator.startAt(recovery.recovered.length + 1);
+  aggregator.startAt(recovery.recovered.length + 1, recovery.shards);
+  if (config.REDIS_URL !== null) {
+    // Without REDIS_URL nothing of it is loaded.
+    const { createShare } = await import("./aggregate/shared/share.ts");
+    share = createShare(
+      {
+        now: Date.now,
+        log,
+        nameOf: (type) => aggregator.types.nameOf(type) ?? otherTypeName,
+        onForeign(from, { lane, epoch, cells }) {
+          aggregator.replaceForeign(from, lane, epoch, cells);
+          ticker.touch();
+        },
+      },
+      { url: config.REDIS_URL, instance },
+    );
+  }
   ingest.keys.recover(recovery.keys);
   pipeline.recovered(
     recovery.recovered.reduce((sum, rows) => sum + rows, 0),
@@ -314,7 +365,11 @@ async function serve(config: Config, log: Log): Promise<void> {
       maxRequestBodySize: bunMaxBodyBytes,
       // The two hot routes stand in front of Elysia: see ARCHITECTURE.md, "Raw routes".
       routes: {
-        "/ingest": web.ingestRoute((request) => ingest.handle(request)),
+        "/ingest": web.ingestRoute(async (request) =>
+          config.ROLE === "writer"
+            ? errorResponse("not_found", "this instance takes no events (ROLE=writer)")
+            : ingest.handle(request),
+        ),
         "/dashboard-stream": route((request, serving) => {
           const viewer = access.viewer(request);
           return viewer instanceof Response ? viewer : hub.handle(request, serving, viewer.name);
@@ -341,6 +396,7 @@ async function serve(config: Config, log: Log): Promise<void> {
     closeEpoch();
     const left = await writer.stop(Math.max(0, deadline - performance.now()));
     aggregator.stop();
+    share?.stop();
     if (left > 0)
       log("warn", "not everything was flushed; the journal has the rest for the next start", { rows: left });
     await embedded?.stop();

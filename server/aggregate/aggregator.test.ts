@@ -356,7 +356,7 @@ test("an answer that makes no sense changes nothing, is reported, and its blocks
   world.aggregator.tick();
   const { query } = world;
   world.query = null;
-  query?.resolve({ ok: true, storedEpoch: 1, body: new Uint8Array([1, 2, 3]) });
+  query?.resolve({ ok: true, storedEpochs: [1], body: new Uint8Array([1, 2, 3]) });
   await settled();
   expect(world.errors).toHaveLength(1);
   expect(world.aggregator.stats.rollupFailures).toBe(1);

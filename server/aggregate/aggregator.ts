@@ -5,18 +5,19 @@ import { DeviceTable, devicesMax } from "./device-table.ts";
 import { LiveWindow, rateSeconds, type TypeTotals, windowSeconds } from "./live-window.ts";
 import { ObservationQueue } from "./observation-queue.ts";
 import { PendingEpochs } from "./pending.ts";
+import { type NamedCells, subtractCells } from "./shared/named-cells.ts";
 import { decodeStoredBlock, type SecondRange, type StoredBlock } from "./stored-window.ts";
 import { otherTypeName, TypeTable } from "./type-table.ts";
 
-/** What ClickHouse holds of the asked seconds, and the newest epoch that was confirmed stored when the query started. */
-export type StoredAnswer = { ok: true; storedEpoch: number; body: Uint8Array } | { ok: false };
+/** What ClickHouse holds of the asked seconds, and the newest epoch of each lane that was confirmed stored when the query started. */
+export type StoredAnswer = { ok: true; storedEpochs: readonly number[]; body: Uint8Array } | { ok: false };
 
 export interface AggregatorDeps {
   /** Epoch milliseconds. */
   now(): number;
   /**
    * Runs `buildRollupQuery(ranges)` at a moment when no insert is in flight or uncertain, so that the answer holds all
-   * epochs up to `storedEpoch` and nothing of later ones. May take long, or wait for the moment; never called twice at once.
+   * epochs up to `storedEpochs` and nothing of later ones. May take long, or wait for the moment; never called twice at once.
    */
   queryStored(ranges: readonly SecondRange[]): Promise<StoredAnswer>;
   /** Runs `buildDevicesQuery(fromSecond, limit)`. Without it only the devices that this process saw count. */
@@ -25,6 +26,8 @@ export interface AggregatorDeps {
   countDevices?(fromSecond: number): Promise<number | null>;
   /** An answer that could not be understood, or a query that threw. The view keeps what it had. */
   onError(error: unknown): void;
+  /** With several instances: what became pending here, for the others. Not to be kept or changed. */
+  onPending?(lane: number, epoch: number, cells: Cells): void;
   /** Lets other work run between slices of a long piece. Default: the next turn of the event loop. */
   pause?(): Promise<void>;
 }
@@ -35,6 +38,8 @@ export interface AggregatorOptions {
   aggregationIntervalMs: number;
   /** Default: `devicesMax`. */
   devicesMax?: number;
+  /** How often ClickHouse is asked for the devices of others. Default: a minute. */
+  devicesRefreshMs?: number;
 }
 
 export interface Aggregator {
@@ -43,20 +48,28 @@ export interface Aggregator {
   readonly queue: ObservationQueue;
   /** Stamp of the frames written now. Starts at 1, or at what `startAt` was given. */
   readonly currentEpoch: number;
-  /** Before the first event: live epochs start at `epoch`; the ones below are for what an earlier run left. */
-  startAt(epoch: number): void;
+  /**
+   * Before the first event: live epochs start at `epoch`; the ones below are for what an earlier run left. With `lanes`
+   * devices are spread over them by `deviceHashA`, and each has epochs of its own.
+   */
+  startAt(epoch: number, lanes?: number): void;
   /** Ends the current epoch when events were pushed into it; the writer is told its number. Else null. */
   closeEpoch(): number | null;
-  /** The `n` oldest observations are durable, in frames of `epoch`. */
-  fold(n: number, epoch: number): void;
+  /** The `n` oldest observations are durable, in frames of `epoch`; or in an epoch of each lane that they belong to. */
+  fold(n: number, epoch: number | readonly number[]): void;
+  /**
+   * All that another instance has of an epoch of a lane: what was known of it before is replaced. Only ever grows until it
+   * is stored.
+   */
+  replaceForeign(instance: string, lane: number, epoch: number, cells: NamedCells): void;
   /** The `n` oldest observations were refused by the journal. */
   discard(n: number): void;
   /** Rows of an earlier run (RowBinary of `telemetry_events`), as pending of `epoch`; in slices. Resolves to their number. */
   foldRows(epoch: number, rows: Uint8Array): Promise<number>;
   /** Epochs up to `lastEpoch` are in sealed batches. */
   sealed(lastEpoch: number): void;
-  /** Epochs up to `lastEpoch` are confirmed in ClickHouse (or dead-lettered). */
-  stored(lastEpoch: number): void;
+  /** Epochs up to `lastEpoch` are confirmed in ClickHouse (or dead-lettered); or up to one of each lane. */
+  stored(lastEpoch: number | readonly number[]): void;
   /** Moves the window to now, starts queries that are due. True when the view differs from the one at the last call. */
   tick(): boolean;
   buildUpdate(limit: number, pipeline: Pipeline): Update;
@@ -89,6 +102,8 @@ const sliceBlocks = 192;
 /** A clock that goes back further than this moves the window back; less is waited for. */
 const clockBackSeconds = 30;
 const maintenanceSeconds = 16;
+/** Bound on what is remembered, for each lane, of other instances' epochs; what is past it shows once it is stored. */
+const foreignCellsMax = 1 << 16;
 const quantileRanks = [0.5, 0.95, 0.99] as const;
 
 /**
@@ -112,6 +127,29 @@ const quantileRanks = [0.5, 0.95, 0.99] as const;
  * (one for each type and second), not by the window. The first answer for 500 types that all reported every second of ten minutes:
  * 37 MB, 37,500 rows, 8 µs a row, in slices. Memory: 50 MB process with 10 types, 140 MB with 500.
  */
+/** A sequence of epochs: one on one machine, one for each shard of a shared journal. */
+class Lane {
+  readonly pending = new PendingEpochs();
+  /** Events folded since the last flush, all of `collectedEpoch`. */
+  readonly collector = new CellCollector();
+  collectedEpoch = 0;
+  /** Epochs up to here are confirmed stored. */
+  storedEpoch = 0;
+  /** Epochs up to here are in every answer from now on: what still comes of them is not pending. */
+  answeredEpoch = 0;
+  /** What other instances have said of epochs that are not in an answer yet, by instance and epoch. */
+  readonly foreign = new Map<string, { epoch: number; cells: NamedCells | null }>();
+  foreignCells = 0;
+
+  forgetForeign(): void {
+    for (const [key, { epoch, cells }] of this.foreign) {
+      if (epoch > this.answeredEpoch) continue;
+      this.foreignCells -= cells?.cells.length ?? 0;
+      this.foreign.delete(key);
+    }
+  }
+}
+
 export function createAggregator(deps: AggregatorDeps, options: AggregatorOptions): Aggregator {
   return new LiveAggregator(deps, options);
 }
@@ -125,15 +163,8 @@ class LiveAggregator implements Aggregator {
   readonly #pause: () => Promise<void>;
   #window: LiveWindow;
   #devices: DeviceTable;
-  readonly #pending = new PendingEpochs();
-  /** Events folded since the last flush, all of `#collectedEpoch`. */
-  readonly #collector = new CellCollector();
-  #collectedEpoch = 0;
+  #lanes: Lane[] = [new Lane()];
   #pushedAtEpochStart = 0;
-  /** Epochs up to here are confirmed stored. */
-  #storedEpoch = 0;
-  /** Epochs up to here are in every answer from now on: what still comes of them is not pending. */
-  #answeredEpoch = 0;
   /** Blocks to ask for, beyond the recent ones and the sweep. */
   #dirty = new Set<number>();
   #sweepBlock = 0;
@@ -166,8 +197,8 @@ class LiveAggregator implements Aggregator {
 
   get stats(): AggregatorStats {
     return {
-      pendingCells: this.#pending.cells + this.#collector.length,
-      pendingPartials: this.#pending.partials.length,
+      pendingCells: this.#lanes.reduce((sum, lane) => sum + lane.pending.cells + lane.collector.length, 0),
+      pendingPartials: this.#lanes.reduce((sum, lane) => sum + lane.pending.partials.length, 0),
       rollupQueries: this.#rollupQueries,
       rollupFailures: this.#rollupFailures,
       typesOverflowed: this.types.overflowed,
@@ -175,9 +206,10 @@ class LiveAggregator implements Aggregator {
     };
   }
 
-  startAt(epoch: number): void {
+  startAt(epoch: number, lanes = 1): void {
     if (this.queue.pushedTotal > 0 || epoch < this.currentEpoch) throw new Error("live epochs have begun");
     this.currentEpoch = epoch;
+    this.#lanes = Array.from({ length: lanes }, () => new Lane());
   }
 
   closeEpoch(): number | null {
@@ -187,19 +219,25 @@ class LiveAggregator implements Aggregator {
     return this.currentEpoch++;
   }
 
-  fold(n: number, epoch: number): void {
+  fold(n: number, epoch: number | readonly number[]): void {
     const { queue } = this;
     if (n > queue.size) throw new RangeError(`${n} observations of ${queue.size}`);
     this.#advance();
-    this.#collect(epoch);
+    const lanes = this.#lanes;
+    for (let lane = 0; lane < lanes.length; lane++) {
+      const of = typeof epoch === "number" ? epoch : (epoch[lane] ?? 0);
+      // 0: none of them is of this lane.
+      if (of > 0) this.#collect(lanes[lane] as Lane, of);
+    }
     const { types, seconds, values, hashesA, hashesB, mask, takenTotal } = queue;
     const { fromSecond, toSecond } = this.#window;
-    const collector = this.#collector;
+    let { collector } = lanes[0] as Lane;
     const devices = this.#devices;
     for (let index = 0; index < n; index++) {
       const at = (takenTotal + index) & mask;
       const second = seconds[at] as number;
       if (second < fromSecond || second > toSecond) continue;
+      if (lanes.length > 1) ({ collector } = lanes[(hashesA[at] as number) % lanes.length] as Lane);
       collector.observe(types[at] as number, second, values[at] as number);
       devices.observe(hashesA[at] as number, hashesB[at] as number, second);
     }
@@ -215,7 +253,8 @@ class LiveAggregator implements Aggregator {
     let count = 0;
     while (!reader.done && !this.#stopped) {
       this.#advance();
-      this.#collect(epoch);
+      const lane = this.#lanes[0] as Lane;
+      this.#collect(lane, epoch);
       const { fromSecond, toSecond } = this.#window;
       for (let slice = 0; slice < sliceRows && !reader.done; slice++) {
         count++;
@@ -229,7 +268,7 @@ class LiveAggregator implements Aggregator {
         const type = this.types.indexOf(reader.string());
         const value = reader.uint8() === 0 ? reader.float64() : Number.NaN;
         skipFromText(reader);
-        this.#collector.observe(type, second, value);
+        lane.collector.observe(type, second, value);
         this.#devices.observe(hashA, hashB, second);
       }
       await this.#pause();
@@ -237,15 +276,50 @@ class LiveAggregator implements Aggregator {
     return count;
   }
 
-  sealed(lastEpoch: number): void {
+  replaceForeign(instance: string, index: number, epoch: number, cells: NamedCells): void {
+    const lane = this.#lanes[index];
+    if (lane === undefined) return;
+    this.#advance();
     this.#flush();
-    this.#pending.seal(lastEpoch);
+    const key = `${epoch} ${instance}`;
+    const known = lane.foreign.get(key);
+    const mine = (of: NamedCells): Cells => {
+      const types = of.names.map((name) => this.types.indexOf(name));
+      const local = of.cells;
+      for (let cell = 0; cell < local.length; cell++) local.types[cell] = types[local.types[cell] as number] as number;
+      for (const entry of local.histograms) entry.type = types[entry.type] as number;
+      return local;
+    };
+    if (epoch <= lane.answeredEpoch || known?.cells === null) {
+      // Either answers have it by now, or there was no room to remember what is known of it: they will tell.
+      this.#touch(cells.cells);
+      return;
+    }
+    const added = subtractCells(cells, known?.cells);
+    lane.foreignCells += cells.cells.length - (known?.cells?.cells.length ?? 0);
+    const fits = lane.foreignCells <= foreignCellsMax;
+    if (!fits) lane.foreignCells -= cells.cells.length;
+    lane.foreign.set(key, { epoch, cells: fits ? cells : null });
+    if (added.cells.length === 0) return;
+    const local = mine(added);
+    this.#window.add(local);
+    lane.pending.add(epoch, local);
+    this.#changed = true;
   }
 
-  stored(lastEpoch: number): void {
+  sealed(lastEpoch: number): void {
     this.#flush();
-    this.#pending.seal(lastEpoch);
-    this.#storedEpoch = Math.max(this.#storedEpoch, lastEpoch);
+    for (const lane of this.#lanes) lane.pending.seal(lastEpoch);
+  }
+
+  stored(lastEpoch: number | readonly number[]): void {
+    this.#flush();
+    for (const [index, lane] of this.#lanes.entries()) {
+      const last = typeof lastEpoch === "number" ? lastEpoch : (lastEpoch[index] ?? 0);
+      if (last <= lane.storedEpoch) continue;
+      lane.pending.seal(last);
+      lane.storedEpoch = last;
+    }
   }
 
   tick(): boolean {
@@ -340,11 +414,13 @@ class LiveAggregator implements Aggregator {
     this.#flush();
     this.#window = new LiveWindow(nowSecond);
     const { fromSecond, toSecond } = this.#window;
-    this.#pending.drop(Number.POSITIVE_INFINITY, (block) => {
-      const second = block << blockShift;
-      return second >= fromSecond && second <= toSecond;
-    });
-    for (const partial of this.#pending.partials) for (const cells of partial.parts) this.#window.add(cells);
+    for (const { pending } of this.#lanes) {
+      pending.drop(Number.POSITIVE_INFINITY, (block) => {
+        const second = block << blockShift;
+        return second >= fromSecond && second <= toSecond;
+      });
+      for (const partial of pending.partials) for (const cells of partial.parts) this.#window.add(cells);
+    }
     this.#devices = new DeviceTable(fromSecond, this.#options.devicesMax ?? devicesMax);
     this.#nextDevicesAt = 0;
     this.#nextQueryAt = 0;
@@ -357,34 +433,38 @@ class LiveAggregator implements Aggregator {
   #maintain(nowSecond: number): void {
     this.#maintainedSecond = nowSecond;
     const { fromBlock } = this.#window;
-    this.#pending.drop(Number.POSITIVE_INFINITY, (block) => block >= fromBlock);
+    for (const { pending } of this.#lanes) pending.drop(Number.POSITIVE_INFINITY, (block) => block >= fromBlock);
     for (const block of this.#dirty) if (block < fromBlock) this.#dirty.delete(block);
     const held = this.#window.dropEmptyTypes();
-    const pending = this.#pending.types();
+    const pending = this.#lanes.map((lane) => lane.pending.types());
     for (let index = 1; index < this.types.length; index++) {
-      if (!held.has(index) && !pending.has(index)) this.types.release(index, this.#queueTick);
+      if (!held.has(index) && !pending.some((types) => types.has(index))) this.types.release(index, this.#queueTick);
     }
   }
 
   /** Makes `epoch` the one that is collected. */
-  #collect(epoch: number): void {
-    if (epoch === this.#collectedEpoch) return;
+  #collect(lane: Lane, epoch: number): void {
+    if (epoch === lane.collectedEpoch) return;
     this.#flush();
-    this.#collectedEpoch = epoch;
+    lane.collectedEpoch = epoch;
   }
 
   /** What was collected becomes part of the window, and pending. */
   #flush(): void {
-    if (this.#collector.length === 0) return;
-    const cells = this.#collector.take();
-    this.#changed = true;
-    if (this.#collectedEpoch <= this.#answeredEpoch) {
-      // Reported durable after it was reported stored: the answer had it already, or a further one will.
-      this.#touch(cells);
-      return;
+    for (let index = 0; index < this.#lanes.length; index++) {
+      const lane = this.#lanes[index] as Lane;
+      if (lane.collector.length === 0) continue;
+      const cells = lane.collector.take();
+      this.#changed = true;
+      if (lane.collectedEpoch <= lane.answeredEpoch) {
+        // Reported durable after it was reported stored: the answer had it already, or a further one will.
+        this.#touch(cells);
+        continue;
+      }
+      this.#deps.onPending?.(index, lane.collectedEpoch, cells);
+      this.#window.add(cells);
+      lane.pending.add(lane.collectedEpoch, cells);
     }
-    this.#window.add(cells);
-    this.#pending.add(this.#collectedEpoch, cells);
   }
 
   #touch(cells: Cells): void {
@@ -400,7 +480,7 @@ class LiveAggregator implements Aggregator {
         const answer = await this.#deps.queryStored(rangesOf(blocks));
         if (this.#stopped) return;
         if (answer.ok) {
-          await this.#apply(blocks, answer.body, answer.storedEpoch);
+          await this.#apply(blocks, answer.body, answer.storedEpochs);
         } else {
           this.#rollupFailures++;
           for (const block of blocks) this.#dirty.add(block);
@@ -426,12 +506,14 @@ class LiveAggregator implements Aggregator {
         chosen.add(block);
       }
       for (const block of this.#dirty) if (block >= fromBlock && block <= toBlock) chosen.add(block);
-      for (const partial of this.#pending.partials) {
-        if (partial.lastEpoch > this.#storedEpoch) continue;
-        for (const cells of partial.parts) {
-          for (let cell = 0; cell < cells.length; cell++) {
-            const block = (cells.seconds[cell] as number) >> blockShift;
-            if (block >= fromBlock && block <= toBlock) chosen.add(block);
+      for (const { pending, storedEpoch } of this.#lanes) {
+        for (const partial of pending.partials) {
+          if (partial.lastEpoch > storedEpoch) continue;
+          for (const cells of partial.parts) {
+            for (let cell = 0; cell < cells.length; cell++) {
+              const block = (cells.seconds[cell] as number) >> blockShift;
+              if (block >= fromBlock && block <= toBlock) chosen.add(block);
+            }
           }
         }
       }
@@ -447,9 +529,12 @@ class LiveAggregator implements Aggregator {
   }
 
   /** Puts the answer for `blocks` in place, some blocks at a time; `blocks` ascending, and so is the answer. */
-  async #apply(blocks: readonly number[], body: Uint8Array, storedEpoch: number): Promise<void> {
+  async #apply(blocks: readonly number[], body: Uint8Array, storedEpochs: readonly number[]): Promise<void> {
     this.#flush();
-    this.#answeredEpoch = Math.max(this.#answeredEpoch, storedEpoch);
+    for (const [index, lane] of this.#lanes.entries()) {
+      lane.answeredEpoch = Math.max(lane.answeredEpoch, storedEpochs[index] ?? 0);
+      lane.forgetForeign();
+    }
     const reader = new RowBinaryReader(body);
     let row = reader.done ? null : decodeStoredBlock(reader);
     let next = 0;
@@ -464,15 +549,15 @@ class LiveAggregator implements Aggregator {
           row = reader.done ? null : decodeStoredBlock(reader);
         }
       }
-      this.#replace(slice, rows, storedEpoch);
+      this.#replace(slice, rows, storedEpochs);
       if (next < blocks.length) await this.#pause();
       if (this.#stopped) return;
     }
     if (row !== null) throw new Error(`an answer with block ${row.block}, which was not asked for, or out of order`);
   }
 
-  /** What is in `blocks` becomes what is stored up to `storedEpoch` and what is pending after it. */
-  #replace(blocks: Set<number>, rows: readonly StoredBlock[], storedEpoch: number): void {
+  /** What is in `blocks` becomes what is stored up to `storedEpochs` and what is pending after them. */
+  #replace(blocks: Set<number>, rows: readonly StoredBlock[], storedEpochs: readonly number[]): void {
     this.#advance();
     this.#flush();
     const window = this.#window;
@@ -480,7 +565,7 @@ class LiveAggregator implements Aggregator {
     for (const block of blocks) {
       if (block < window.fromBlock || block > window.toBlock) {
         blocks.delete(block);
-      } else if (this.#pending.straddles(storedEpoch, block)) {
+      } else if (this.#lanes.some((lane, index) => lane.pending.straddles(storedEpochs[index] ?? 0, block))) {
         // Which of its events the answer has cannot be told; a later answer will have them all.
         blocks.delete(block);
         this.#dirty.add(block);
@@ -492,10 +577,13 @@ class LiveAggregator implements Aggregator {
     for (const row of rows) {
       if (blocks.has(row.block)) window.addStored(this.types.indexOf(row.eventType), row);
     }
-    this.#pending.drop(storedEpoch, (block) => !blocks.has(block));
-    for (const partial of this.#pending.partials) {
-      if (partial.lastEpoch <= storedEpoch) continue;
-      for (const cells of partial.parts) window.addBlocks(cells, blocks);
+    for (const [index, { pending }] of this.#lanes.entries()) {
+      const storedEpoch = storedEpochs[index] ?? 0;
+      pending.drop(storedEpoch, (block) => !blocks.has(block));
+      for (const partial of pending.partials) {
+        if (partial.lastEpoch <= storedEpoch) continue;
+        for (const cells of partial.parts) window.addBlocks(cells, blocks);
+      }
     }
     for (const [block, signature] of before) if (window.signature(block) !== signature) this.#changed = true;
   }
@@ -530,7 +618,7 @@ class LiveAggregator implements Aggregator {
       const complete = (await this.#seedDevices(devices, answer.body)) <= limit && !devices.overflowed;
       if (complete) {
         this.#deviceEstimate = null;
-        this.#nextDevicesAt = now + devicesRefreshMs;
+        this.#nextDevicesAt = now + (this.#options.devicesRefreshMs ?? devicesRefreshMs);
       } else {
         devices.overflowed = true;
       }

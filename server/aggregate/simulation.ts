@@ -56,7 +56,7 @@ export class SimulatedClickHouse {
       }
       writer.sketch(events.map((event) => event.value).filter((value) => value !== null));
     }
-    return { ok: true, storedEpoch: this.storedEpoch, body: writer.bytes() };
+    return { ok: true, storedEpochs: [this.storedEpoch], body: writer.bytes() };
   }
 }
 

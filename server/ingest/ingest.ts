@@ -2,6 +2,7 @@ import type { KeyRecord } from "../../workers/journal/journal.ts";
 import type { WriterClient } from "../../workers/writer/client.ts";
 import type { Access, IngestPrincipal } from "../access/access.ts";
 import type { Aggregator } from "../aggregate/aggregator.ts";
+import type { Share } from "../aggregate/shared/share.ts";
 import { maxFrameBytes } from "../config.ts";
 import type { ErrorCode } from "../contract/error.ts";
 import type { Event, StoredEvent } from "../contract/event.ts";
@@ -31,6 +32,8 @@ export interface IngestDeps {
   /** A bug; what the client gets. */
   readonly onError: (error: unknown, request: Request) => Response;
   readonly now: () => number;
+  /** With several instances: who has a key, across them. */
+  readonly sharedKeys?: () => Pick<Share, "reserveKey" | "releaseKey"> | null;
 }
 
 export interface IngestOptions {
@@ -61,9 +64,11 @@ export interface Ingest {
   readonly counts: IngestCounts;
   readonly keys: IdempotencyKeys;
   /** Reports of the writer thread, in its order. */
-  durable(rows: number): void;
+  durable(rows: number, cuts?: readonly number[]): void;
   refused(rows: number, reason: "journal_full" | "journal_failed", message: string): void;
   stored(epoch: number, complete: boolean): void;
+  /** The shared journal does not answer: every request gets 503 at once, until this is null again. */
+  away(reason: string | null): void;
   /** From here on every request gets 503. Resolves when those under way have been answered. */
   close(): Promise<void>;
 }
@@ -113,6 +118,7 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     MAX_EVENTS_PER_REQUEST: options.maxEvents,
   });
   let closing = false;
+  let awayBecause: string | null = null;
   let underWay = 0;
   let idle: (() => void) | undefined;
   /** Epochs of frames not yet durable, with their rows: what to fold, in order. */
@@ -143,6 +149,7 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     if (request.method !== "POST")
       return refuse("method_not_allowed", "POST events here", undefined, { Allow: "POST" });
     if (closing) return refuse("shutting_down", "the service is shutting down");
+    if (awayBecause !== null) return refuse("journal_failed", `${awayBecause}; nothing was accepted`);
     const principal = access.ingest(request);
     if (principal instanceof Response) return principal;
     underWay++;
@@ -171,7 +178,22 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     if (!keys.tryReserve(now())) {
       return refuse("idempotency_full", "no more idempotency keys can be remembered now (IDEMPOTENCY_MAX_KEYS)");
     }
-    return (await keys.begin(key, () => take(request, principal, key))).clone();
+    return (await keys.begin(key, () => takeFirst(request, principal, key))).clone();
+  }
+
+  /** The first request with a key here; another instance may have had one before. */
+  async function takeFirst(request: Request, principal: IngestPrincipal, key: string): Promise<Response> {
+    const shared = deps.sharedKeys?.();
+    if (!shared) return take(request, principal, key);
+    const reserved = await shared.reserveKey(key);
+    if (reserved.kind === "answered") return new Response(reserved.answer, queuedInit);
+    if (reserved.kind === "busy") {
+      return refuse("journal_failed", "another instance is busy with this Idempotency-Key; nothing was accepted here");
+    }
+    if (reserved.kind === "away") return refuse("journal_failed", "Redis is away; nothing was accepted");
+    const response = await take(request, principal, key);
+    if (!response.ok) shared.releaseKey(key);
+    return response;
   }
 
   async function take(request: Request, principal: IngestPrincipal, key: string | null): Promise<Response> {
@@ -340,9 +362,9 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     handle,
     counts,
     keys,
-    durable(rows) {
+    durable(rows, cuts) {
       counts.durable += rows;
-      forFrames(rows, (count, epoch) => aggregator.fold(count, epoch));
+      forFrames(rows, (count, epoch) => aggregator.fold(count, cuts ?? epoch));
       acknowledgements.durable(rows);
     },
     refused(rows, reason, message) {
@@ -351,6 +373,9 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
       acknowledgements.refused(rows, reason, message);
     },
     stored: (epoch, complete) => storedWaiters.stored(epoch, complete),
+    away(reason) {
+      awayBecause = reason;
+    },
     close() {
       closing = true;
       return new Promise((resolve) => {

@@ -7,8 +7,17 @@ import type { IngestCounts } from "../ingest/ingest.ts";
 const batchesShown = 60;
 const deadLettersShown = 20;
 
+/** Rows of all instances since their journal began. */
+export interface FleetCounts {
+  readonly durable: number;
+  readonly stored: number;
+  readonly deadLettered: number;
+}
+
 export interface PipelineDeps {
   readonly counts: () => IngestCounts;
+  /** With several instances: what they have together; null without. */
+  readonly fleet?: () => FleetCounts | null;
   readonly ring: () => { usedBytes: number; capacityBytes: number };
   readonly streams: () => number;
   readonly closing: () => boolean;
@@ -66,14 +75,15 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
 
   function current(): Pipeline {
     const counts = deps.counts();
-    const durable = recoveredRows + counts.durable;
-    const pending = durable - storedRows - deadLettered;
+    const own = { durable: recoveredRows + counts.durable, stored: storedRows, deadLettered };
+    const { durable, stored, deadLettered: dead } = deps.fleet?.() ?? own;
+    const pending = durable - stored - dead;
     return {
-      accepted: recoveredRows + counts.accepted,
+      accepted: durable + counts.accepted - counts.durable,
       durable,
-      stored: storedRows,
+      stored,
       pending,
-      dead_lettered: deadLettered,
+      dead_lettered: dead,
       store_lag_seconds:
         pending === 0 || status.oldestMs === null ? 0 : Math.max(0, deps.now() - status.oldestMs) / 1000,
       clickhouse: status.clickhouse,

@@ -65,7 +65,7 @@ export interface Batch {
   body(range?: RowRange): Readable;
   /** Ranges found to hold a row that ClickHouse refuses, recorded durably, so that a retry takes the same path. */
   readonly splits: ReadonlySet<string>;
-  recordSplit(range: RowRange): void;
+  recordSplit(range: RowRange): void | Promise<void>;
 }
 
 export interface RowRange {

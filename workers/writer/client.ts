@@ -15,7 +15,9 @@ export interface WriterClient {
   wake(): void;
   connect(address: ClickHouseAddress): void;
   /** RowBinary (or whatever the statement's FORMAT says), read when no insert was under way. */
-  query(sql: string): Promise<{ ok: true; storedEpoch: number; body: Uint8Array } | { ok: false; message: string }>;
+  query(
+    sql: string,
+  ): Promise<{ ok: true; storedEpochs: readonly number[]; body: Uint8Array } | { ok: false; message: string }>;
   recoveredTaken(): void;
   /** Resolves with the rows that stay in the journal. */
   stop(timeoutMs: number): Promise<number>;
@@ -34,7 +36,11 @@ export function startWriter(options: WriterOptions, events: WriterEvents): Write
     const message = event.data;
     switch (message.type) {
       case "answer":
-        queries.get(message.id)?.({ ok: true, storedEpoch: message.storedEpoch, body: message.body });
+        queries.get(message.id)?.({
+          ok: true,
+          storedEpochs: message.storedCuts ?? [message.storedEpoch],
+          body: message.body,
+        });
         queries.delete(message.id);
         break;
       case "no_answer":

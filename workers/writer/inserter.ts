@@ -124,7 +124,7 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
         await deadLetter(batch, range, result.rejected, stopping);
         return { deadLettered: 1, attempts };
       }
-      batch.recordSplit(range);
+      await batch.recordSplit(range);
     }
     const middle = range.from + Math.floor((range.to - range.from) / 2);
     const left = await storeRange(batch, { from: range.from, to: middle }, stopping);

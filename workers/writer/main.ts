@@ -1,11 +1,12 @@
 /** Entry of the writer thread. */
+import { randomBytes } from "node:crypto";
 import { openDiskJournal } from "../journal/disk.ts";
 import { realFiles } from "../journal/files.ts";
 import { RingConsumer } from "../ring/ring.ts";
-import { createRowStore } from "./clickhouse.ts";
+import { createRowStore, type RowStore } from "./clickhouse.ts";
 import { openDeadLetterFile } from "./dead-letter.ts";
-import { createInserter } from "./inserter.ts";
-import type { FromWriter, ToWriter, WriterOptions } from "./messages.ts";
+import { createInserter, type Inserter } from "./inserter.ts";
+import type { FromWriter, RedisOptions, ToWriter, WriterOptions } from "./messages.ts";
 import { createWriter, type Writer } from "./writer.ts";
 
 declare const self: Worker;
@@ -14,8 +15,32 @@ const post = (message: FromWriter, transfer: Transferable[] = []): void => self.
 const log: Parameters<typeof createWriter>[0]["log"] = (level, message, fields = {}) =>
   post({ type: "log", level, message, fields });
 
-async function start(options: WriterOptions): Promise<(message: ToWriter) => void> {
-  const deadLetters = openDeadLetterFile(options.deadLetterDirectory, options.deadLetterMaxBytes, () => new Date());
+/** A writer over either journal. */
+interface OpenedWriter {
+  readonly writer: Omit<Writer, "connect">;
+  readonly connect: (store: RowStore, createInserter: () => Inserter) => void;
+  readonly found: Pick<Extract<FromWriter, { type: "ready" }>, "recovered" | "keys" | "shards">;
+}
+
+/** Loaded for this only: without REDIS_URL nothing of it is. */
+async function openShared(redis: RedisOptions, options: WriterOptions): Promise<OpenedWriter> {
+  const { createRedisWriter } = await import("../journal/redis/writer.ts");
+  const { refuseDiskJournal } = await import("../journal/redis/disk-journal.ts");
+  refuseDiskJournal(options.journalDirectory);
+  const writer = createRedisWriter(
+    { ring: new RingConsumer(options.ring), now: Date.now, post, log, randomId: () => randomBytes(8).toString("hex") },
+    redis,
+    options,
+  );
+  const shards = await writer.ready;
+  return {
+    writer: { ...writer, recoveredTaken: () => undefined },
+    connect: writer.connect,
+    found: { recovered: [], keys: [], shards },
+  };
+}
+
+async function openOnDisk(options: WriterOptions): Promise<OpenedWriter> {
   const { journal, keys } = await openDiskJournal({
     files: realFiles,
     directory: options.journalDirectory,
@@ -23,16 +48,18 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
     nowMs: Date.now,
     log,
   });
-  const writer: Writer = createWriter(
-    { ring: new RingConsumer(options.ring), journal, now: Date.now, post, log },
-    options,
-  );
-  post({
-    type: "ready",
-    recovered: journal.sealed.map((batch) => batch.rowCount),
-    keys,
-    deadLetters: deadLetters.count,
-  });
+  const writer = createWriter({ ring: new RingConsumer(options.ring), journal, now: Date.now, post, log }, options);
+  return {
+    writer,
+    connect: (store, create) => writer.connect(store, create()),
+    found: { recovered: journal.sealed.map((batch) => batch.rowCount), keys, shards: 1 },
+  };
+}
+
+async function start(options: WriterOptions): Promise<(message: ToWriter) => void> {
+  const deadLetters = openDeadLetterFile(options.deadLetterDirectory, options.deadLetterMaxBytes, () => new Date());
+  const { writer, connect, found } = await (options.redis ? openShared(options.redis, options) : openOnDisk(options));
+  post({ type: "ready", ...found, deadLetters: deadLetters.count });
   writer.wake();
 
   return (message) => {
@@ -45,19 +72,20 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
         return writer.recoveredTaken();
       case "clickhouse": {
         const store = createRowStore(message.address, options.insertTimeoutMs);
-        const inserter = createInserter(
-          {
-            store,
-            deadLetters,
-            log,
-            now: Date.now,
-            random: Math.random,
-            pause: (ms) => Promise.race([Bun.sleep(ms), writer.stopping]),
-            onStatus: () => writer.postStatus(),
-          },
-          { ...options, database: message.address.database },
+        return connect(store, () =>
+          createInserter(
+            {
+              store,
+              deadLetters,
+              log,
+              now: Date.now,
+              random: Math.random,
+              pause: (ms) => Promise.race([Bun.sleep(ms), writer.stopping]),
+              onStatus: () => writer.postStatus(),
+            },
+            { ...options, database: message.address.database },
+          ),
         );
-        return writer.connect(store, inserter);
       }
       case "stop":
         void writer.stop(message.timeoutMs).then((leftRows) => {

@@ -4,6 +4,17 @@ import type { KeyRecord } from "../journal/journal.ts";
 import type { RingMemory } from "../ring/ring.ts";
 import type { ClickHouseAddress } from "./clickhouse.ts";
 
+/** The shared journal, instead of the one in `journalDirectory`. */
+export interface RedisOptions {
+  readonly url: string;
+  /** This process, and never another one. */
+  readonly instance: string;
+  /** Streams that devices are spread over; the first instance ever decides. */
+  readonly shards: number;
+  /** Whether this process inserts into ClickHouse, too. */
+  readonly inserts: boolean;
+}
+
 /** What the writer thread is started with. */
 export interface WriterOptions {
   readonly ring: RingMemory;
@@ -17,6 +28,7 @@ export interface WriterOptions {
   readonly segmentMaxAgeMs: number;
   readonly insertTimeoutMs: number;
   readonly retentionDays: number;
+  readonly redis: RedisOptions | null;
 }
 
 /** Main thread → writer thread. */
@@ -41,9 +53,27 @@ export type FromWriter =
       readonly recovered: readonly number[];
       readonly keys: readonly KeyRecord[];
       readonly deadLetters: number;
+      /** Of the journal; 1 on disk. */
+      readonly shards: number;
     }
   | { readonly type: "failed"; readonly message: string }
-  | { readonly type: "durable"; readonly rows: number }
+  | {
+      readonly type: "durable";
+      readonly rows: number;
+      /** With Redis: the cut of each shard that holds them; 0 where there are none. */
+      readonly cuts?: readonly number[];
+    }
+  /** Redis does not answer, and why; null: it does again. */
+  | { readonly type: "away"; readonly reason: string | null }
+  /** What all instances together have, as Redis counts it; epochs up to `settledEpoch` are stored. */
+  | {
+      readonly type: "fleet";
+      readonly storedCuts: readonly number[];
+      readonly settledEpoch: number;
+      readonly durable: number;
+      readonly stored: number;
+      readonly deadLettered: number;
+    }
   | {
       readonly type: "refused";
       readonly rows: number;
@@ -63,6 +93,8 @@ export type FromWriter =
       readonly type: "answer";
       readonly id: number;
       readonly storedEpoch: number;
+      /** With Redis: what was stored, by shard. */
+      readonly storedCuts?: readonly number[];
       readonly body: Uint8Array<ArrayBuffer>;
     }
   | { readonly type: "no_answer"; readonly id: number; readonly message: string }

@@ -157,7 +157,9 @@ function isRefusal(error: unknown): boolean {
   if (error instanceof RedisAwayError) return false;
   return (error as Error & { code?: string }).code === "ERR_REDIS_INVALID_RESPONSE"
     ? false
-    : /^(ERR|NOSCRIPT|OOM|MISCONF|READONLY|WRONGTYPE|NOAUTH|NOPERM|BUSY|LOADING|MASTERDOWN|EXECABORT)\b/.test(error.message);
+    : /^(ERR|NOSCRIPT|OOM|MISCONF|READONLY|WRONGTYPE|NOAUTH|NOPERM|BUSY|LOADING|MASTERDOWN|EXECABORT)\b/.test(
+        error.message,
+      );
 }
 
 export function textOf(error: unknown): string {
