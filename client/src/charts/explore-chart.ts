@@ -1,4 +1,4 @@
-import ApexCharts from "apexcharts";
+import ApexCharts, { type ApexOptions } from "apexcharts";
 import "apexcharts/dist/apexcharts.css";
 import { formatCompact, formatTime, formatValue, type TimeZone } from "../format.ts";
 import { seriesColor } from "./palette.ts";
@@ -64,7 +64,7 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
     if (Number.isFinite(min) && Number.isFinite(max)) queueMicrotask(() => spec.onZoom(min, max));
     return { xaxis };
   };
-  const chart = new ApexCharts(host, {
+  const base: ApexOptions = {
     chart: {
       type: "line",
       height: "100%",
@@ -76,7 +76,6 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
       events: { beforeZoom: zoom },
     },
     theme: { mode: spec.dark ? "dark" : "light" },
-    series: [],
     noData: { text: "" },
     legend: { show: false },
     grid: { borderColor: spec.ink.grid, padding: { left: 12, right: 12, top: 0, bottom: 0 } },
@@ -103,28 +102,31 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
       x: { formatter: (value: number) => formatTime(value, spec.zone, "full") },
       y: { formatter: (value: number) => formatValue(value) },
     },
-  });
-  let ready = chart.render();
+  };
+  let chart: ApexCharts | undefined;
+  let ready: Promise<void> = Promise.resolve();
   let stopped = false;
 
   return {
     draw(series, fromMs, toMs) {
+      const shown: ApexOptions = {
+        series: series.map(({ name, points }) => ({ name, data: points })),
+        colors: series.map(({ slot, previous }) => seriesColor(slot, spec.dark) + (previous ? "99" : "")),
+        stroke: {
+          width: series.map(({ previous }) => (previous ? 1.5 : 2)),
+          dashArray: series.map(({ previous }) => (previous ? 5 : 0)),
+          curve: "straight",
+        },
+      };
       ready = ready.then(async () => {
         if (stopped) return;
-        await chart.updateOptions(
-          {
-            series: series.map(({ name, points }) => ({ name, data: points })),
-            colors: series.map(({ slot, previous }) => seriesColor(slot, spec.dark) + (previous ? "99" : "")),
-            stroke: {
-              width: series.map(({ previous }) => (previous ? 1.5 : 2)),
-              dashArray: series.map(({ previous }) => (previous ? 5 : 0)),
-              curve: "straight",
-            },
-            xaxis: { min: fromMs, max: toMs },
-          },
-          false,
-          false,
-        );
+        if (chart) {
+          await chart.updateOptions({ ...shown, xaxis: { min: fromMs, max: toMs } }, false, false);
+          return;
+        }
+        // Made with its first data: an empty chart first would cost a whole second drawing.
+        chart = new ApexCharts(host, { ...base, ...shown, xaxis: { ...base.xaxis, min: fromMs, max: toMs } });
+        await chart.render();
       });
     },
     async png() {
@@ -135,7 +137,7 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
     },
     stop() {
       stopped = true;
-      void ready.then(() => chart.destroy());
+      void ready.then(() => chart?.destroy());
     },
   };
 }
@@ -189,7 +191,7 @@ export function makeBrushChart(host: HTMLElement, spec: ExploreChartSpec): Brush
     clearTimeout(timer);
     timer = setTimeout(() => spec.onZoom(min, max), 350);
   };
-  const chart = new ApexCharts(host, {
+  const base: ApexOptions = {
     chart: {
       type: "area",
       height: "100%",
@@ -210,7 +212,6 @@ export function makeBrushChart(host: HTMLElement, spec: ExploreChartSpec): Brush
     colors: [spec.ink.text],
     fill: { type: "solid", opacity: 0.15 },
     stroke: { width: 1, curve: "straight" },
-    series: [],
     noData: { text: "" },
     legend: { show: false },
     grid: { show: false, padding: { left: 12, right: 12, top: -18, bottom: 0 } },
@@ -223,30 +224,36 @@ export function makeBrushChart(host: HTMLElement, spec: ExploreChartSpec): Brush
       labels: timeLabels(spec),
     },
     yaxis: { show: true, min: 0, tickAmount: 1, labels: { minWidth: 44, formatter: () => "" } },
-  });
-  let ready = chart.render();
+  };
+  let chart: ApexCharts | undefined;
+  let ready: Promise<void> = Promise.resolve();
   let stopped = false;
   return {
     draw(points, selection, bounds) {
       selected = selection;
       spanMs = bounds.toMs - bounds.fromMs;
+      const series = [{ name: "events", data: points }];
+      const selectionAxis = { min: selection.fromMs, max: selection.toMs };
       ready = ready.then(async () => {
         if (stopped) return;
-        await chart.updateOptions(
-          {
-            series: [{ name: "events", data: points }],
-            xaxis: { min: bounds.fromMs, max: bounds.toMs },
-            chart: { selection: { xaxis: { min: selection.fromMs, max: selection.toMs } } },
-          },
-          false,
-          false,
-        );
+        const xaxis = { min: bounds.fromMs, max: bounds.toMs };
+        if (chart) {
+          await chart.updateOptions({ series, xaxis, chart: { selection: { xaxis: selectionAxis } } }, false, false);
+          return;
+        }
+        chart = new ApexCharts(host, {
+          ...base,
+          series,
+          xaxis: { ...base.xaxis, ...xaxis },
+          chart: { ...base.chart, selection: { ...base.chart?.selection, xaxis: selectionAxis } },
+        });
+        await chart.render();
       });
     },
     stop() {
       stopped = true;
       clearTimeout(timer);
-      void ready.then(() => chart.destroy());
+      void ready.then(() => chart?.destroy());
     },
   };
 }

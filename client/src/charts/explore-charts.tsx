@@ -31,7 +31,9 @@ export default function ExploreCharts(props: ExploreChartsProps): JSX.Element {
     chart?.stop();
     brush?.stop();
   };
-  const draw = (): void => chart?.draw(props.series, props.fromMs, props.toMs);
+  const draw = (): void => {
+    if (props.series.length > 0) chart?.draw(props.series, props.fromMs, props.toMs);
+  };
   const drawBrush = (): void => {
     if (props.brush) brush?.draw(props.brush.points, { fromMs: props.fromMs, toMs: props.toMs }, props.brush);
   };

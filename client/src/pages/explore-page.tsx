@@ -2,6 +2,7 @@ import { createMemo, createSignal, For, type JSX, lazy, Show, Suspense } from "s
 import type { History, HistoryPoint } from "../../../server/contract/read.ts";
 import type { ApiResult } from "../api/api.ts";
 import { createQuery } from "../api/query.ts";
+import { afterPaint } from "../charts/after-paint.ts";
 import type { ExploreSeries } from "../charts/explore-chart.ts";
 import { seriesMax } from "../charts/palette.ts";
 import { CurlHint } from "../components/curl-hint.tsx";
@@ -31,7 +32,7 @@ import {
   zoomOut,
 } from "./explore-view.ts";
 
-const ExploreCharts = lazy(() => import("../charts/explore-charts.tsx"));
+const ExploreCharts = lazy(() => afterPaint().then(() => import("../charts/explore-charts.tsx")));
 
 /** A preset's range moves with the clock: fast enough to see, not faster than a step. */
 function refreshMs(spanMs: number): number {

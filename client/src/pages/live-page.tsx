@@ -1,5 +1,6 @@
 import { createEffect, createMemo, For, type JSX, lazy, on, Show, Suspense } from "solid-js";
 import { createQuery } from "../api/query.ts";
+import { afterPaint } from "../charts/after-paint.ts";
 import { createTopTypes } from "../charts/top-types.ts";
 import { CurlHint } from "../components/curl-hint.tsx";
 import { Icon } from "../components/icons.tsx";
@@ -12,8 +13,8 @@ import { formatCount, formatDuration, formatRate, formatTime } from "../format.t
 import { totalName } from "../live/live.ts";
 import { TypeTable } from "./type-table.tsx";
 
-const LiveRateChart = lazy(() => import("../charts/live-rate-chart.tsx"));
-const HistoryChart = lazy(() => import("../charts/history-chart.tsx"));
+const LiveRateChart = lazy(() => afterPaint().then(() => import("../charts/live-rate-chart.tsx")));
+const HistoryChart = lazy(() => afterPaint().then(() => import("../charts/history-chart.tsx")));
 
 const ranges = [
   { value: "60", label: "1 min" },
