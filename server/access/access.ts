@@ -224,11 +224,12 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
   };
 }
 
-/** The key that a request carries; null: none. Another scheme than Bearer is a key that nobody has. */
+/** The key that a request carries; null: none. Other schemes than Bearer are a proxy's business, not ours. */
 function presentedKey(headers: Headers): string | null {
   const authorization = headers.get("authorization");
-  if (authorization === null) return headers.get("x-api-key");
-  return authorization.startsWith("Bearer ") ? authorization.slice(7) : authorization.replace(bearer, "");
+  if (authorization?.startsWith("Bearer ")) return authorization.slice(7);
+  if (authorization !== null && bearer.test(authorization)) return authorization.replace(bearer, "");
+  return headers.get("x-api-key") || null;
 }
 
 /** Every value of a cookie of that name; a browser may send several. */

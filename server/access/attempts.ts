@@ -15,6 +15,10 @@ export class Attempts {
     this.#now = now;
   }
 
+  get addresses(): number {
+    return this.#buckets.size;
+  }
+
   /** Seconds to wait before the next attempt; 0: go ahead. */
   waitSeconds(address: string): number {
     const bucket = this.#buckets.get(network(address));
@@ -27,17 +31,12 @@ export class Attempts {
     const key = network(address);
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
-      if (this.#buckets.size >= addressesMax) this.#forget();
+      const [oldest] = this.#buckets.keys();
+      if (this.#buckets.size >= addressesMax && oldest !== undefined) this.#buckets.delete(oldest);
       bucket = new TokenBucket({ ratePerSecond: attemptsPerSecond, capacity: attemptsBurst }, this.#now);
       this.#buckets.set(key, bucket);
     }
     bucket.tryTake(1);
-  }
-
-  #forget(): void {
-    for (const [key, bucket] of this.#buckets) if (bucket.isFull) this.#buckets.delete(key);
-    const [oldest] = this.#buckets.keys();
-    if (this.#buckets.size >= addressesMax && oldest !== undefined) this.#buckets.delete(oldest);
   }
 }
 

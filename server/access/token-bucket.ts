@@ -47,11 +47,6 @@ export class TokenBucket {
     };
   }
 
-  get isFull(): boolean {
-    this.#refill();
-    return this.#tokens >= this.#capacity;
-  }
-
   #refill(): void {
     const nowMs = this.#now();
     const gained = ((nowMs - this.#atMs) / 1000) * this.#ratePerSecond;
