@@ -117,6 +117,8 @@ function serve(port: number, handle: HttpHandler): ServeResult {
       hostname: "127.0.0.1",
       port,
       development: false,
+      // Said outright: with `development: false` Bun shares the port unless told not to.
+      reusePort: false,
       // A result that breaks off has told its client; without this the runtime prints it as an uncaught error.
       error: () => new Response("Internal error.\n", { status: 500 }),
       maxRequestBodySize: MAX_INSERT_BYTES,

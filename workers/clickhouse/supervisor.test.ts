@@ -184,7 +184,8 @@ test("a process that merely has the number in the file of a dead engine is left 
 }, 20_000);
 
 test("a port that another program has is one clear error, not a loop", async () => {
-  const other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("another program") });
+  // Willing to share its port, as a second engine was: Sluice's own must not be.
+  const other = Bun.serve({ port: 0, hostname: "127.0.0.1", reusePort: true, fetch: () => new Response("another") });
   cleanups.push(() => other.stop(true));
   const logged: string[] = [];
   const clickhouse = createEmbeddedClickHouse(
