@@ -78,6 +78,9 @@ async function main(): Promise<void> {
 }
 
 async function serve(config: Config, log: Log): Promise<void> {
+  // Until events are taken there is nothing to flush, and what an earlier run left is safe in its journal.
+  const endEarly = (): never => process.exit(0);
+  process.on("SIGTERM", endEarly).on("SIGINT", endEarly);
   const dataDirectory = resolve(config.DATA_DIR);
   try {
     mkdirSync(dataDirectory, { recursive: true });
@@ -395,6 +398,7 @@ async function serve(config: Config, log: Log): Promise<void> {
     await Promise.race([ingest.close(), Bun.sleep(config.SHUTDOWN_TIMEOUT)]);
     closeEpoch();
     const left = await writer.stop(Math.max(0, deadline - performance.now()));
+    await ingest.giveUp();
     aggregator.stop();
     share?.stop();
     if (left > 0)
@@ -406,6 +410,7 @@ async function serve(config: Config, log: Log): Promise<void> {
     log("info", "stopped");
     process.exit(0);
   }
+  process.off("SIGTERM", endEarly).off("SIGINT", endEarly);
   process.on("SIGTERM", () => void shutDown("SIGTERM"));
   process.on("SIGINT", () => void shutDown("SIGINT"));
   process.on("SIGHUP", () => {

@@ -10,6 +10,9 @@ export type EventError = Static<typeof EventError>;
 export const IngestAnswer = Type.Object({
   status: Type.Union([Type.Literal("queued"), Type.Literal("stored")]),
   event_count: Type.Integer(),
-  rejected: Type.Optional(Type.Array(EventError)),
+  rejected: Type.Optional(
+    Type.Array(EventError, { description: "what is wrong with the events left out; at most 100" }),
+  ),
+  rejected_count: Type.Optional(Type.Integer({ description: "how many events were left out" })),
 });
 export type IngestAnswer = Static<typeof IngestAnswer>;

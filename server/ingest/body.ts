@@ -23,12 +23,14 @@ export interface BodyReader {
    * limit. Names the media type and the encoding that it does not know.
    */
   read(request: Request): Promise<BodyText>;
+  /** The service is shutting down: bodies that have not arrived are not waited for. */
   stop(): void;
 }
 
 export function createBodyReader(options: BodyOptions): BodyReader {
   const tooLarge = refuse("body_too_large", `the body is over ${options.maxBodyBytes} bytes (MAX_BODY_BYTES)`);
   const late = refuse("request_timeout", `the body did not arrive within ${options.timeoutMs / 1000} s (BODY_TIMEOUT)`);
+  const stopped = refuse("shutting_down", "the service is shutting down");
   const gone = refuse("malformed_request", "the body ended early");
   const deadlines = createDeadlines(options.timeoutMs);
 
@@ -56,6 +58,7 @@ export function createBodyReader(options: BodyOptions): BodyReader {
       const raw = await deadlines.within(whole);
       if (raw === "too_large") return tooLarge;
       if (raw === "late") return late;
+      if (raw === "stopped") return stopped;
       if (raw === "gone") return gone;
 
       let bytes = raw;
@@ -87,27 +90,31 @@ type Received = Uint8Array | "too_large";
 
 /** One timer for all bodies under way: a timer a request costs more than reading a small body. */
 function createDeadlines(timeoutMs: number) {
-  const waiting = new Set<{ readonly dueMs: number; readonly giveUp: () => void }>();
+  type Missing = "late" | "gone" | "stopped";
+  const waiting = new Set<{ readonly dueMs: number; readonly giveUp: (why: Missing) => void }>();
   const timer = setInterval(
     () => {
       const nowMs = performance.now();
       for (const entry of waiting) {
         // In order of arrival, so of deadline.
         if (entry.dueMs > nowMs) break;
-        entry.giveUp();
+        entry.giveUp("late");
       }
     },
     Math.min(1000, timeoutMs / 4),
   );
   return {
-    stop: () => clearInterval(timer),
-    within(body: Promise<Received>): Promise<Received | "late" | "gone"> {
+    stop() {
+      clearInterval(timer);
+      for (const entry of waiting) entry.giveUp("stopped");
+    },
+    within(body: Promise<Received>): Promise<Received | Missing> {
       return new Promise((resolve) => {
-        const settle = (outcome: Received | "late" | "gone"): void => {
+        const settle = (outcome: Received | Missing): void => {
           waiting.delete(entry);
           resolve(outcome);
         };
-        const entry = { dueMs: performance.now() + timeoutMs, giveUp: () => settle("late") };
+        const entry = { dueMs: performance.now() + timeoutMs, giveUp: settle };
         waiting.add(entry);
         body.then(settle, () => settle("gone"));
       });

@@ -50,8 +50,8 @@ export interface IngestCounts {
   /** Events that got, or will get, an answer of acceptance. */
   accepted: number;
   durable: number;
-  /** The newest batch of events found the journal full. */
-  journalFull: boolean;
+  /** The newest events found the journal full, and would again. */
+  readonly journalFull: boolean;
   /** Requests that were refused. */
   readonly rejected: Map<ErrorCode, number>;
   /** The events in them, where they could be counted. */
@@ -69,8 +69,13 @@ export interface Ingest {
   stored(epoch: number, complete: boolean): void;
   /** The shared journal does not answer: every request gets 503 at once, until this is null again. */
   away(reason: string | null): void;
-  /** From here on every request gets 503. Resolves when those under way have been answered. */
+  /**
+   * From here on every request gets 503, one whose body is still on its way included. Resolves when every event that was taken
+   * is durable; requests with `wait=stored` go on waiting, for what is flushed now.
+   */
   close(): Promise<void>;
+  /** Nothing will be confirmed any more: requests with `wait=stored` get their 202. Resolves when those are on their way. */
+  giveUp(): Promise<void>;
 }
 
 const noMeta = new Uint8Array(0);
@@ -82,6 +87,10 @@ const textEncoder = new TextEncoder();
 
 function answerText(answer: IngestAnswer): string {
   return JSON.stringify(answer);
+}
+
+function storedAnswer(queued: string): Response {
+  return new Response(queued.replace('"queued"', '"stored"'), { status: 200, headers: queuedHeaders });
 }
 
 /** What encoding one request came to. */
@@ -108,7 +117,11 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   const counts: IngestCounts = {
     accepted: 0,
     durable: 0,
-    journalFull: false,
+    // Looked at when asked: a service that says "full" gets no request that could show otherwise.
+    get journalFull() {
+      const { ring } = writer;
+      return unplacedBytes > 0 && ring.journalBytes + ring.usedBytes + unplacedBytes > options.journalMaxBytes;
+    },
     rejected: new Map(),
     rejectedEvents: new Map(),
   };
@@ -119,8 +132,9 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   });
   let closing = false;
   let awayBecause: string | null = null;
-  let underWay = 0;
   let idle: (() => void) | undefined;
+  /** Bytes that found no room in the journal when one was last asked for; 0 once some did. */
+  let unplacedBytes = 0;
   /** Epochs of frames not yet durable, with their rows: what to fold, in order. */
   const unfolded: { rows: number; epoch: number }[] = [];
 
@@ -152,14 +166,8 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     if (awayBecause !== null) return refuse("journal_failed", `${awayBecause}; nothing was accepted`);
     const principal = access.ingest(request);
     if (principal instanceof Response) return principal;
-    underWay++;
-    try {
-      const key = request.headers.get("idempotency-key");
-      return key === null ? await take(request, principal, null) : await takeOnce(request, principal, key);
-    } finally {
-      underWay--;
-      if (underWay === 0) idle?.();
-    }
+    const key = request.headers.get("idempotency-key");
+    return key === null ? take(request, principal, null) : takeOnce(request, principal, key);
   }
 
   /** The same key from the same ingest key within an hour: the first answer again, nothing stored twice. */
@@ -244,9 +252,10 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
         : answerText({
             status: "queued",
             event_count: encoded.rowCount,
-            ...(encoded.rejectedCount > 0 ? { rejected: encoded.rejected } : {}),
+            ...(encoded.rejectedCount > 0 ? { rejected: encoded.rejected, rejected_count: encoded.rejectedCount } : {}),
           });
-    if (encoded.rowCount === 0) return new Response(answer, queuedInit);
+    const waitStored = query !== "" && new URLSearchParams(query).get("wait") === "stored";
+    if (encoded.rowCount === 0) return waitStored ? storedAnswer(answer) : new Response(answer, queuedInit);
 
     const atMs = now();
     const epoch = aggregator.currentEpoch;
@@ -261,11 +270,7 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     if (!durability.ok) return refuseDurability(durability);
     if (key !== null) keys.remember(key, answer, atMs);
     for (const event of encoded.watched) watch.offerDevice(event);
-    if (query !== "" && new URLSearchParams(query).get("wait") === "stored") {
-      if (await storedWaiters.wait(epoch, limits.waitStoredMs)) {
-        return new Response(answer.replace('"queued"', '"stored"'), { status: 200, headers: queuedHeaders });
-      }
-    }
+    if (waitStored && (await storedWaiters.wait(epoch, limits.waitStoredMs))) return storedAnswer(answer);
     return new Response(answer, queuedInit);
   }
 
@@ -325,13 +330,14 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     if (rows.length > frameMaxBytes)
       return refuse("body_too_large", "the events are too large together (MAX_BODY_BYTES)");
     if (ring.journalBytes + ring.usedBytes + rows.length > options.journalMaxBytes) {
-      counts.journalFull = true;
+      // A request larger than what a journal can hold must not make it seem full for ever.
+      unplacedBytes = Math.min(rows.length, options.journalMaxBytes / 16);
       return refuse("journal_full", "the journal is full (JOURNAL_MAX_BYTES); nothing was accepted");
     }
     if (!ring.tryPush(rows, rowCount, epoch, meta)) {
       return refuseFull();
     }
-    counts.journalFull = false;
+    unplacedBytes = 0;
     unfolded.push({ rows: rowCount, epoch });
     counts.accepted += rowCount;
     writer.wake();
@@ -366,11 +372,13 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
       counts.durable += rows;
       forFrames(rows, (count, epoch) => aggregator.fold(count, cuts ?? epoch));
       acknowledgements.durable(rows);
+      if (acknowledgements.waiting === 0) idle?.();
     },
     refused(rows, reason, message) {
       counts.accepted -= rows;
       forFrames(rows, (count) => aggregator.discard(count));
       acknowledgements.refused(rows, reason, message);
+      if (acknowledgements.waiting === 0) idle?.();
     },
     stored: (epoch, complete) => storedWaiters.stored(epoch, complete),
     away(reason) {
@@ -378,10 +386,15 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     },
     close() {
       closing = true;
+      bodies.stop();
       return new Promise((resolve) => {
-        if (underWay === 0) resolve();
+        if (acknowledgements.waiting === 0) resolve();
         else idle = resolve;
       });
+    },
+    giveUp() {
+      storedWaiters.giveUp();
+      return new Promise((resolve) => setImmediate(resolve));
     },
   };
 

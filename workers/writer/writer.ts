@@ -198,7 +198,10 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
         if (draining && ring.empty && !appending && journal.open.rowCount === 0) return;
         wakeInserter = Promise.withResolvers();
         const idle = journal.sealed.length === 0 && queries.length === 0;
-        if (idle && (await wokenWithin(theInserter.state === "ok" ? probeIntervalMs : probeAwayIntervalMs)) === "idle") {
+        if (
+          idle &&
+          (await wokenWithin(theInserter.state === "ok" ? probeIntervalMs : probeAwayIntervalMs)) === "idle"
+        ) {
           await theInserter.probe();
         }
         continue;
@@ -338,11 +341,12 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
         wakeInserter.resolve();
       }, timeoutMs);
       if (store === undefined) stopSignal.resolve();
-      await inserted;
+      // An insert that nobody answers is left: its batch stays, and the next start sends it under the same token.
+      await Promise.race([inserted, stopSignal.promise]);
       clearTimeout(deadline);
       clearInterval(ticker);
       clearInterval(statusTicker);
-      await store?.close();
+      void store?.close();
       const left = journal.sealed.reduce((sum, batch) => sum + batch.rowCount, 0) + journal.open.rowCount;
       await journal.close();
       return left;

@@ -1,0 +1,112 @@
+import { expect, test } from "bun:test";
+import { createRingMemory, RingConsumer, RingProducer } from "../../workers/ring/ring.ts";
+import { createIngest, type IngestDeps } from "./ingest.ts";
+
+const journalMaxBytes = 2 ** 20;
+
+function create() {
+  const memory = createRingMemory(2 ** 20);
+  const journal = new RingConsumer(memory);
+  const deps: IngestDeps = {
+    access: {
+      ingest: () => ({ name: "", devicePrefix: null, takeEvents: () => undefined }),
+      viewer: () => ({ name: "" }),
+    },
+    writer: { ring: new RingProducer(memory), wake: () => undefined },
+    aggregator: {
+      types: { indexOf: () => 0 } as unknown as IngestDeps["aggregator"]["types"],
+      queue: {
+        mark: () => 0,
+        rewind: () => undefined,
+        push: () => true,
+      } as unknown as IngestDeps["aggregator"]["queue"],
+      currentEpoch: 1,
+      fold: () => undefined,
+      discard: () => undefined,
+    },
+    watch: { watchedDevices: new Map(), offerDevice: () => undefined },
+    onAccepted: () => undefined,
+    onAnswered: () => undefined,
+    onError: (error) => {
+      throw error;
+    },
+    now: Date.now,
+  };
+  const ingest = createIngest(deps, {
+    maxBodyBytes: 2 ** 16,
+    maxEvents: 100,
+    bodyTimeoutMs: 10_000,
+    maxClockSkewFutureMs: 1000,
+    maxEventAgeMs: 1000,
+    journalMaxBytes,
+    idempotencyMaxKeys: 10,
+  });
+  const post = (body: string | ReadableStream, query = "") =>
+    ingest.handle(
+      new Request(`http://localhost/ingest${query}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body,
+      }),
+    );
+  return { ingest, journal, post };
+}
+
+const event = '{"device_id":"d","event_type":"t"}';
+/** Lets what needs no more than promises come to rest. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test("a journal that was full and has room again counts as having room, before any request has tried", async () => {
+  const { ingest, journal, post } = create();
+  journal.publishJournalBytes(journalMaxBytes);
+  expect((await post(event)).status).toBe(503);
+  expect(ingest.counts.journalFull).toBe(true);
+  journal.publishJournalBytes(4096);
+  expect(ingest.counts.journalFull).toBe(false);
+});
+
+test("closing waits until events are durable, not until they are stored; who waits for that is answered at the end", async () => {
+  const { ingest, post } = create();
+  const answer = post(event, "?wait=stored");
+  await settled();
+  let closed = false;
+  const closing = ingest.close().then(() => {
+    closed = true;
+  });
+  await settled();
+  expect(closed).toBe(false);
+  ingest.durable(1);
+  await closing;
+  await ingest.giveUp();
+  expect((await answer).status).toBe(202);
+});
+
+test("what is flushed while closing is confirmed to who waits for it", async () => {
+  const { ingest, post } = create();
+  const answer = post(event, "?wait=stored");
+  await settled();
+  const closing = ingest.close();
+  ingest.durable(1);
+  await closing;
+  await settled();
+  ingest.stored(1, true);
+  await ingest.giveUp();
+  expect((await answer).status).toBe(200);
+});
+
+test("a body that is still on its way does not hold up closing", async () => {
+  const { ingest, post } = create();
+  const answer = post(new ReadableStream());
+  await settled();
+  await ingest.close();
+  expect((await answer).status).toBe(503);
+});
+
+test("wait=stored without a good event is answered at once; the number left out is said, however many are named", async () => {
+  const { post } = create();
+  const response = await post(`[${Array(80).fill("{}").join(",")}]`, "?wait=stored&on_error=skip");
+  expect(response.status).toBe(200);
+  const answer = (await response.json()) as { rejected: unknown[]; [field: string]: unknown };
+  expect(answer).toMatchObject({ status: "stored", event_count: 0, rejected_count: 80 });
+  expect(answer.rejected).toHaveLength(100);
+});
