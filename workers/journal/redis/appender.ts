@@ -50,8 +50,8 @@ interface Append {
   readonly rowCount: number;
   readonly epoch: number;
   readonly args: readonly (string | Uint8Array)[];
-  readonly keys: readonly string[];
-  readonly sinceMs: number;
+  /** When its answer was lost. */
+  doubtSinceMs: number;
   /** In doubt once it was sent and the connection went down. */
   state: "new" | "sent" | "in_doubt";
   outcome: Outcome | null;
@@ -80,7 +80,7 @@ export function createAppender(deps: AppenderDeps, options: AppenderOptions): Ap
   let failure: string | null = null;
   /** In order; settled ones leave from the front. */
   const appends: Append[] = [];
-  const revocations: { number: number; keys: readonly string[] }[] = [];
+  const revocations: number[] = [];
   /** Cuts are cumulative; what is stored settles epochs from the front. */
   const unsettled: { epoch: number; cuts: readonly number[] }[] = [];
   let settledEpoch = 0;
@@ -120,21 +120,19 @@ export function createAppender(deps: AppenderDeps, options: AppenderOptions): Ap
     }
     const last = frames[frames.length - 1];
     if (last === undefined) return null;
-    const rows = new Uint8Array(bytes);
-    let at = 0;
-    for (const frame of frames) {
-      rows.set(frame.rows, at);
-      at += frame.rows.length;
-    }
-    const keys = frames.flatMap((frame) => (frame.meta.length === 0 ? [] : decodeKeys(frame.meta.slice())));
+    // Those with keys are entries of their own: they are never revoked.
+    const keyed = frames.filter((frame) => frame.meta.length > 0);
+    const parts = [
+      ...split("u", keyed.length === 0 ? frames : frames.filter((frame) => frame.meta.length === 0)),
+      ...split("k", keyed),
+    ];
+    const keys = keyed.flatMap((frame) => decodeKeys(frame.meta.slice()));
     ring.release();
-    const parts = splitter.split(rows, rowCount);
     const number = nextNumber++;
     const added: Append = {
       number,
       rowCount,
       epoch: last.epoch,
-      keys: keys.map((record) => record.key),
       args: [
         journalId,
         options.instance,
@@ -145,19 +143,33 @@ export function createAppender(deps: AppenderDeps, options: AppenderOptions): Ap
         String(options.segmentMaxAgeMs),
         String(keys.length),
         ...keys.flatMap((record) => [record.key, record.answer]),
-        // A copy, unless the rows are this append's own: the splitter's memory is used again while it is under way.
-        ...parts.flatMap((part) => [
-          String(part.shard),
-          String(part.rowCount),
-          shards === 1 ? part.rows : part.rows.slice(),
-        ]),
+        ...parts,
       ],
-      sinceMs: deps.now(),
+      doubtSinceMs: 0,
       state: "new",
       outcome: null,
     };
     appends.push(added);
     return added;
+  }
+
+  /** The rows of these frames as arguments: shard, rows, kind, bytes of each shard. */
+  function split(kind: "k" | "u", frames: readonly Frame[]): (string | Uint8Array)[] {
+    const rowCount = frames.reduce((sum, frame) => sum + frame.rowCount, 0);
+    if (rowCount === 0) return [];
+    const rows = new Uint8Array(frames.reduce((sum, frame) => sum + frame.rows.length, 0));
+    let at = 0;
+    for (const frame of frames) {
+      rows.set(frame.rows, at);
+      at += frame.rows.length;
+    }
+    return splitter.split(rows, rowCount).flatMap((part) => [
+      String(part.shard),
+      String(part.rowCount),
+      kind,
+      // A copy, unless the rows are this append's own: the splitter's memory is used again while it is under way.
+      shards === 1 ? part.rows : part.rows.slice(),
+    ]);
   }
 
   function send(sent: Append): void {
@@ -173,6 +185,7 @@ export function createAppender(deps: AppenderDeps, options: AppenderOptions): Ap
           drain();
         } else {
           sent.state = "in_doubt";
+          sent.doubtSinceMs = deps.now();
         }
       },
     );
@@ -223,9 +236,9 @@ export function createAppender(deps: AppenderDeps, options: AppenderOptions): Ap
   function giveUp(): void {
     const oldestMs = deps.now() - uncertainMaxMs;
     for (const each of appends) {
-      if (each.outcome !== null || each.state !== "in_doubt" || each.sinceMs > oldestMs) continue;
+      if (each.outcome !== null || each.state !== "in_doubt" || each.doubtSinceMs > oldestMs) continue;
       each.outcome = away;
-      if (revocations.length < revocationsMax) revocations.push({ number: each.number, keys: each.keys });
+      if (revocations.length < revocationsMax) revocations.push(each.number);
       else
         log("error", "too many appends in doubt: one that was refused may have been accepted", { rows: each.rowCount });
     }
@@ -248,10 +261,10 @@ export function createAppender(deps: AppenderDeps, options: AppenderOptions): Ap
       }
       await redis.call("SCRIPT", ["LOAD", append.text]);
       for (let first = revocations[0]; first !== undefined; first = revocations[0]) {
-        const found = await redis.script(revoke, [options.instance, String(first.number), ...first.keys]);
+        const found = await redis.script(revoke, [options.instance, String(first)]);
         if (found === "stands") {
           log("error", "events were refused that had been accepted: Redis was away for too long to tell", {
-            append: first.number,
+            append: first,
           });
         }
         revocations.shift();

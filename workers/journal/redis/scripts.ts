@@ -43,8 +43,8 @@ return redis.call('HMGET', p .. 'journal', 'id', 'shards')`);
 
 /**
  * journal id, instance, number, max bytes, batch rows, batch bytes, batch age, how many keys, (key, answer)…, (shard, rows,
- * bytes)… → "ok SHARD:CUT:ENTRY …", or "full", "key" (another instance has it), "foreign" (another journal), "revoked".
- * The same number again changes nothing and has the same answer.
+ * "k" for rows of requests with keys or else "u", bytes)… → "ok SHARD:CUT:ENTRY:k …", or "full", "key" (another instance has
+ * it), "foreign" (another journal), "revoked". The same number again changes nothing and has the same answer.
  */
 export const append = defineScript(`${clock}${seal}
 local done = p .. 'appends:' .. ARGV[2]
@@ -59,14 +59,14 @@ for i = 9, at - 1, 2 do
   if held and held ~= 'p' .. ARGV[2] then return 'key' end
 end
 local bytes, rows = 0, 0
-for i = at, #ARGV, 3 do
-  bytes = bytes + #ARGV[i + 2]
+for i = at, #ARGV, 4 do
+  bytes = bytes + #ARGV[i + 3]
   rows = rows + ARGV[i + 1]
 end
 if tonumber(redis.call('HGET', journal, 'bytes') or '0') + bytes > tonumber(ARGV[4]) then return 'full' end
 local answer = { 'ok' }
-for i = at, #ARGV, 3 do
-  local shard, n, size = ARGV[i], tonumber(ARGV[i + 1]), #ARGV[i + 2]
+for i = at, #ARGV, 4 do
+  local shard, n, size = ARGV[i], tonumber(ARGV[i + 1]), #ARGV[i + 3]
   local open = p .. 'open:' .. shard
   redis.call('HSETNX', open, 'cut', 1)
   local o = redis.call('HMGET', open, 'rows', 'bytes', 'since')
@@ -76,12 +76,12 @@ for i = at, #ARGV, 3 do
     had = 0
   end
   local id = redis.call('XADD', p .. 's:' .. shard, '*', 'n', n)
-  redis.call('SET', p .. 'r:' .. shard .. ':' .. id, ARGV[i + 2])
+  redis.call('SET', p .. 'r:' .. shard .. ':' .. id, ARGV[i + 3])
   if had == 0 then redis.call('HSET', open, 'first', id, 'since', now) end
   redis.call('HSET', open, 'last', id)
   redis.call('HINCRBY', open, 'rows', n)
   redis.call('HINCRBY', open, 'bytes', size)
-  answer[#answer + 1] = shard .. ':' .. redis.call('HGET', open, 'cut') .. ':' .. id
+  answer[#answer + 1] = shard .. ':' .. redis.call('HGET', open, 'cut') .. ':' .. id .. ':' .. ARGV[i + 2]
 end
 for i = 9, at - 1, 2 do redis.call('SET', p .. 'key:' .. ARGV[i], 'a' .. ARGV[i + 1], 'PX', 3600000) end
 redis.call('HINCRBY', journal, 'bytes', bytes)
@@ -93,8 +93,9 @@ redis.call('EXPIRE', done, 3600)
 return text`);
 
 /**
- * instance, number, keys… → "gone" (it was not accepted and never will be) or "stands": it was, and a batch that never
- * changes again holds it.
+ * instance, number → "gone" (it was not accepted and never will be) or "stands": it was, and a batch that never changes
+ * again holds it. What came with keys always stands: another instance may have given the answer out, and whoever was
+ * refused and comes again with the key gets it, too.
  */
 export const revoke = defineScript(`${clock}
 local done = p .. 'appends:' .. ARGV[1]
@@ -103,7 +104,7 @@ redis.call('HSET', done, ARGV[2], 'revoked')
 redis.call('EXPIRE', done, 3600)
 if not known or known == 'revoked' then return 'gone' end
 local parts = {}
-for shard, cut, id in string.gmatch(known, '(%d+):(%d+):([%d-]+)') do
+for shard, cut, id in string.gmatch(known, '(%d+):(%d+):([%d-]+):u') do
   if redis.call('HGET', p .. 'open:' .. shard, 'cut') ~= cut then
     redis.call('HSET', done, ARGV[2], known)
     return 'stands'
@@ -121,7 +122,6 @@ for _, part in ipairs(parts) do
   redis.call('HINCRBY', p .. 'journal', 'bytes', -size)
   redis.call('HINCRBY', p .. 'journal', 'durable', -entry[2][2])
 end
-for i = 3, #ARGV do redis.call('DEL', p .. 'key:' .. ARGV[i]) end
 return 'gone'`);
 
 /**
