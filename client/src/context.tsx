@@ -1,6 +1,5 @@
 import { createContext, type JSX, useContext } from "solid-js";
 import type { Api } from "./api/api.ts";
-import type { TimeZone } from "./format.ts";
 import type { Live } from "./live/live.ts";
 import type { Preferences } from "./preferences.ts";
 import type { Router } from "./router.ts";
@@ -25,8 +24,4 @@ export function useApp(): App {
   const app = useContext(AppContext);
   if (!app) throw new Error("useApp outside AppProvider");
   return app;
-}
-
-export function useZone(): () => TimeZone {
-  return useApp().preferences.zone;
 }

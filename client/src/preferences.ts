@@ -3,7 +3,7 @@ import { type Accessor, createEffect, createMemo, createSignal } from "solid-js"
 import type { TimeZone } from "./format.ts";
 import type { Router } from "./router.ts";
 
-export type Theme = "system" | "light" | "dark";
+type Theme = "system" | "light" | "dark";
 
 export interface Preferences {
   theme: Accessor<Theme>;

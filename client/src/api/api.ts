@@ -9,7 +9,7 @@ import type {
 } from "../../../server/contract/read.ts";
 
 /** What each reading route answers. The shapes are the server's contract; only their types come here. */
-export interface Answers {
+interface Answers {
   "/api/history": History;
   "/api/event-types": EventTypes;
   "/api/devices": Devices;

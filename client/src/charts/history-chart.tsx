@@ -15,7 +15,7 @@ const figuresOf: Record<HistoryKind, readonly Figure[]> = {
 };
 
 /** Steps without events have no point: they become gaps when more than one step is missing. */
-export function fillGaps(
+function fillGaps(
   points: readonly HistoryPoint[],
   stepSeconds: number,
   figures: readonly Figure[],

@@ -7,7 +7,7 @@ export const palette = {
   light: ["#0072b2", "#c2510a", "#00805c", "#b0478a", "#8a6a00", "#2a7fb8", "#7a4fc4", "#6b5b4a"],
   dark: ["#4aa8e8", "#ff8a4c", "#2fc99b", "#e58cc2", "#e6b84a", "#8fd0f5", "#b497f0", "#c9b79f"],
 } as const;
-export const restColor = { light: "#6b7684", dark: "#8b97a5" } as const;
+const restColor = { light: "#6b7684", dark: "#8b97a5" } as const;
 /** The accent of styles.css: a canvas does not see CSS variables, and asking for them costs a style pass. */
 export const sparklineColor = { light: "#0b6b8a", dark: "#4cc3e6" } as const;
 export const seriesMax: number = palette.light.length;

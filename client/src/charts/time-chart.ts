@@ -48,7 +48,7 @@ export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart
   const options: uPlot.Options = {
     width: Math.max(1, host.clientWidth),
     height: Math.max(1, host.clientHeight),
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -123,7 +123,7 @@ export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart
 }
 
 /** A top that people can read, and that does not move with every tick: 1, 1.5, 2, 3, 4, 5, 6, 8 of its power of ten. */
-export function niceRange(min: number | null, max: number | null, zeroBased: boolean): [number, number] {
+function niceRange(min: number | null, max: number | null, zeroBased: boolean): [number, number] {
   if (min === null || max === null || !Number.isFinite(min) || !Number.isFinite(max)) return [0, 1];
   if (!zeroBased) {
     const room = (max - min) * 0.08 || Math.abs(max) * 0.05 || 1;

@@ -4,7 +4,7 @@ import { drawSparkline, type SparklineSize } from "../charts/sparkline.ts";
 import { useApp } from "../context.tsx";
 
 /** Seconds a sparkline looks back. */
-export const sparklineSeconds = 120;
+const sparklineSeconds = 120;
 const shared = new Float32Array(sparklineSeconds);
 
 /** The rate of one type over the last two minutes, redrawn once a second while it can be seen. */

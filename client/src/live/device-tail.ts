@@ -16,7 +16,7 @@ export interface DeviceTail {
 
 export const tailMax = 100;
 
-export function isDeviceUpdate(value: unknown): value is DeviceUpdate {
+function isDeviceUpdate(value: unknown): value is DeviceUpdate {
   return (
     typeof value === "object" && value !== null && "device_id" in value && "event_type" in value && "timestamp" in value
   );

@@ -12,7 +12,7 @@ import { historyRates, parseUpdate } from "./update.ts";
 
 const streamUrl = "/dashboard-stream?limit=200";
 /** Live charts reach this far back; the server's window is as long. */
-export const liveSeconds = 600;
+const liveSeconds = 600;
 /** The ring's name for the sum of all types; no event type can be empty. */
 export const totalName = "";
 const keepEveryMs = 30_000;
@@ -27,9 +27,9 @@ function backfillStepSeconds(types: number): number {
   return [10, 15].find((step) => (Math.min(types, historySeriesMax) * liveSeconds) / step <= 1_000) ?? 30;
 }
 
-export type PlayMode = "play" | "pause" | "force";
+type PlayMode = "play" | "pause" | "force";
 
-export interface LiveFigures {
+interface LiveFigures {
   rate: number;
   eventCount: number;
   activeDevices: number;

@@ -1,7 +1,7 @@
 import { type Accessor, createSignal, type Setter } from "solid-js";
 import type { TypeAggregate } from "../../../server/contract/stream.ts";
 
-export const figureNames = [
+const figureNames = [
   "event_count",
   "rate",
   "avg_value",

@@ -15,7 +15,7 @@ export type TabMessage =
   /** Someone signed in, or the network is back: the holder should try now. */
   | { kind: "retry" };
 
-export interface TabChannel {
+interface TabChannel {
   post(message: TabMessage): void;
   close(): void;
 }

@@ -19,7 +19,7 @@ type SortName = FigureName | "event_type";
 const sortNames: readonly string[] = ["event_type", ...columns.map((column) => column.name)];
 
 /** Ascending order for `sort`; what has no value comes first, so that it ends last when the largest is on top. */
-export function compareRows(sort: SortName): (a: LiveRow, b: LiveRow) => number {
+function compareRows(sort: SortName): (a: LiveRow, b: LiveRow) => number {
   if (sort === "event_type") return (a, b) => a.type.localeCompare(b.type);
   return (a, b) => {
     const one = a.latest()[sort] ?? Number.NEGATIVE_INFINITY;

@@ -2,7 +2,7 @@ import type { Update } from "../../../server/contract/stream.ts";
 import { isUpdate } from "../live/update.ts";
 
 /** What an offline reload can show: the last update, when it arrived, and the chart as it was. */
-export interface Kept {
+interface Kept {
   /** Epoch ms, browser's clock. */
   atMs: number;
   update: Update;
