@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../workers/clickhouse/test-engine.ts";
 import { applySchema, SchemaError } from "./apply.ts";
 import { startTestStore, type TestDatabase, type TestStore } from "./test-store.ts";
+
+// A real engine on a machine that may be busy: a test that fails does so by its own assertion.
+setDefaultTimeout(60_000);
 
 let store: TestStore;
 let directory: string;

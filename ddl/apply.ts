@@ -13,8 +13,10 @@ export interface SchemaOptions {
   database: string;
   /** Raw events are dropped after this many days (1 to 36,500). */
   retentionDays: number;
-  /** Where the numbered files are. Default: beside this module. */
+  /** Where the numbered files are. Default: beside this module, or in `cluster/`. */
   directory?: string;
+  /** Replicated tables on this cluster (`cluster/*.sql`). Letters, digits and `_`. Default: one server. */
+  cluster?: string | null;
 }
 
 export interface SchemaResult {
@@ -53,19 +55,27 @@ const collisionCodes: ReadonlySet<string> = new Set(["57", "82", "341", "473", "
  * Throws `SchemaError` when a recorded file differs from the one here or is not known here; ClickHouse's own errors as they are.
  */
 export async function applySchema(options: SchemaOptions): Promise<SchemaResult> {
-  const { client, database, retentionDays } = options;
+  const { client, database, retentionDays, cluster = null } = options;
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(database)) throw new SchemaError(`not a database name: ${database}`);
   if (!Number.isInteger(retentionDays) || retentionDays < 1 || retentionDays > 36_500) {
     throw new SchemaError(`not a retention in days: ${retentionDays}`);
   }
-  const files = await readSchemaFiles(options.directory ?? import.meta.dir);
-  const run = (sql: string) => runStatement(client, sql.replaceAll("{database}", `\`${database}\``));
+  if (cluster !== null && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(cluster)) throw new SchemaError(`not a cluster: ${cluster}`);
+  const directory = cluster === null ? import.meta.dir : join(import.meta.dir, "cluster");
+  const files = await readSchemaFiles(options.directory ?? directory);
+  const run = (sql: string) => runStatement(client, expandStatement(sql, database, cluster));
+  const onCluster = cluster === null ? "" : "ON CLUSTER {cluster}";
+  // One record for the whole cluster, whatever the shard.
+  const engine =
+    cluster === null
+      ? "ReplacingMergeTree"
+      : "ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/sluice_schema', '{shard}-{replica}')";
 
-  await run("CREATE DATABASE IF NOT EXISTS {database}");
+  await run(`CREATE DATABASE IF NOT EXISTS {database} ${onCluster}`);
   await run(`
-    CREATE TABLE IF NOT EXISTS {database}.sluice_schema
+    CREATE TABLE IF NOT EXISTS {database}.sluice_schema ${onCluster}
     (number UInt16, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
-    ENGINE = ReplacingMergeTree ORDER BY number SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`);
+    ENGINE = ${engine} ORDER BY number SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`);
   const records = await readRecords(client, database);
   refuseForeign(files, records);
 
@@ -83,7 +93,16 @@ export async function applySchema(options: SchemaOptions): Promise<SchemaResult>
     });
     applied.push(file.name);
   }
-  return { applied, retentionChanged: await applyRetention(client, database, retentionDays, run) };
+  const table = cluster === null ? "telemetry_events" : "telemetry_events_local";
+  const alter = `ALTER TABLE {database}.${table} ${onCluster}`;
+  return { applied, retentionChanged: await applyRetention(client, { database, table, retentionDays, alter }, run) };
+}
+
+/** Fills in what a schema file leaves open. */
+export function expandStatement(sql: string, database: string, cluster: string | null): string {
+  return sql
+    .replaceAll("{database}", `\`${database}\``)
+    .replaceAll("{cluster}", cluster === null ? "" : `\`${cluster}\``);
 }
 
 function refuseForeign(files: readonly SchemaFile[], records: readonly SchemaRecord[]): void {
@@ -106,19 +125,18 @@ function refuseForeign(files: readonly SchemaFile[], records: readonly SchemaRec
 /** `MODIFY TTL` starts a mutation even when nothing changes, so the number in force is looked up first. */
 async function applyRetention(
   client: ClickHouseClient,
-  database: string,
-  retentionDays: number,
+  { database, table, retentionDays, alter }: { database: string; table: string; retentionDays: number; alter: string },
   run: (sql: string) => Promise<void>,
 ): Promise<boolean> {
   const ttl = `toDateTime(timestamp) + toIntervalDay(${retentionDays})`;
   const result = await client.query({
-    query: "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = 'telemetry_events'",
-    query_params: { database },
+    query: "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = {table:String}",
+    query_params: { database, table },
     format: "JSONEachRow",
   });
-  const [table] = await result.json<{ engine_full: string }>();
-  if (table?.engine_full.includes(`TTL ${ttl} `)) return false;
-  await run(`ALTER TABLE {database}.telemetry_events MODIFY TTL ${ttl}`);
+  const [found] = await result.json<{ engine_full: string }>();
+  if (found?.engine_full.includes(`TTL ${ttl} `)) return false;
+  await run(`${alter} MODIFY TTL ${ttl}`);
   return true;
 }
 
@@ -144,7 +162,7 @@ async function runStatement(client: ClickHouseClient, query: string): Promise<vo
   }
 }
 
-async function readSchemaFiles(directory: string): Promise<SchemaFile[]> {
+export async function readSchemaFiles(directory: string): Promise<SchemaFile[]> {
   const names = (await readdir(directory)).filter((name) => /^\d{3}_.+\.sql$/.test(name)).sort();
   const files = await Promise.all(
     names.map(async (name) => {

@@ -31,3 +31,13 @@ export const insertSettings = {
   /** telemetry_1s is partitioned by day: an operator may set MAX_EVENT_AGE beyond the default limit of 100 partitions. */
   max_partitions_per_insert_block: "1000",
 } as const;
+
+/**
+ * On a cluster, too: the journal forgets a batch once it is confirmed, so a confirmation must survive the loss of any one
+ * replica. A majority has it then: both of two, two of three. While there is none the journal keeps what comes in.
+ */
+export const clusterInsertSettings = {
+  insert_quorum: "auto",
+  insert_quorum_parallel: 1,
+  insert_quorum_timeout: "30000",
+} as const;

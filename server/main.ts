@@ -21,6 +21,7 @@ import { otherTypeName } from "./aggregate/type-table.ts";
 import { createApp } from "./app.ts";
 import { type Config, ConfigError, helpText, isLoopback, parseConfig, withoutCredentials } from "./config.ts";
 import { createIngest } from "./ingest/ingest.ts";
+import { compressed } from "./ops/compression.ts";
 import { lockDirectory } from "./ops/directory-lock.ts";
 import { errorResponse } from "./ops/errors.ts";
 import { checkCertificate, createListener, type Handler } from "./ops/listener.ts";
@@ -378,7 +379,7 @@ async function serve(config: Config, log: Log): Promise<void> {
           return viewer instanceof Response ? viewer : hub.handle(request, serving, viewer.name);
         }),
       },
-      fetch: route((request) => app.fetch(request)),
+      fetch: route(async (request) => compressed(request, await app.fetch(request))),
       error: (error) => failed(error),
     },
   );
@@ -428,7 +429,8 @@ async function openClickHouse(
   const user = config.CLICKHOUSE_USER;
   const database = config.CLICKHOUSE_DB;
   if (config.CLICKHOUSE_URL) {
-    const address = { urls: config.CLICKHOUSE_URL, user, password: config.CLICKHOUSE_PASSWORD, database };
+    const cluster = config.CLICKHOUSE_CLUSTER;
+    const address = { urls: config.CLICKHOUSE_URL, user, password: config.CLICKHOUSE_PASSWORD, database, cluster };
     return { address, embedded: undefined };
   }
   const port = config.EMBEDDED_CLICKHOUSE_PORT || (await freePort());

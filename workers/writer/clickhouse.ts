@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from "@clickhouse/client";
-import { insertSettings } from "../../ddl/insert-settings.ts";
+import { clusterInsertSettings, insertSettings } from "../../ddl/insert-settings.ts";
 import { rowColumns } from "../../server/contract/row.ts";
 
 export interface ClickHouseAddress {
@@ -9,6 +9,8 @@ export interface ClickHouseAddress {
   readonly user: string;
   readonly password: string;
   readonly database: string;
+  /** Insert into the local tables of this cluster; all `urls` are then replicas of one shard. */
+  readonly cluster?: string | null;
 }
 
 /** `@clickhouse/client` set up as every part of Sluice uses it. Its own logger is silent: failures are reported by the caller. */
@@ -48,8 +50,24 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
     connectClickHouse(address, { url, database: "default", requestTimeoutMs }),
   );
   let current = 0;
+  const { cluster = null } = address;
+  const table = cluster === null ? "telemetry_events" : "telemetry_events_local";
+  const settings = cluster === null ? insertSettings : { ...insertSettings, ...clusterInsertSettings };
+  const shards = new Map<ClickHouseClient, string>();
+
+  /** A token means nothing on another shard: failing over to one would store a batch twice. */
+  async function checkShard(of: ClickHouseClient): Promise<void> {
+    if (cluster === null || shards.has(of)) return;
+    const result = await of.query({ query: "SELECT getMacro('shard') AS shard", format: "JSONEachRow" });
+    const [row] = await result.json<{ shard: string }>();
+    const [first] = shards.values();
+    if (row === undefined || (first !== undefined && first !== row.shard)) {
+      throw new Error(`CLICKHOUSE_URL names replicas of different shards: ${first} and ${row?.shard}`);
+    }
+    shards.set(of, row.shard);
+  }
   const client = (): ClickHouseClient => clients[current % clients.length] as ClickHouseClient;
-  const statement = `INSERT INTO \`${address.database}\`.telemetry_events (${rowColumns.join(", ")}) FORMAT RowBinary`;
+  const statement = `INSERT INTO \`${address.database}\`.${table} (${rowColumns.join(", ")}) FORMAT RowBinary`;
 
   return {
     get client() {
@@ -62,11 +80,13 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
       const abort = new AbortController();
       const timer = setTimeout(() => abort.abort(new Error(`no answer after ${timeoutMs} ms`)), timeoutMs);
       try {
-        const result = await client().exec({
+        const replica = client();
+        await checkShard(replica);
+        const result = await replica.exec({
           query: statement,
           values: body,
           abort_signal: abort.signal,
-          clickhouse_settings: { ...insertSettings, insert_deduplication_token: token, wait_end_of_query: 1 },
+          clickhouse_settings: { ...settings, insert_deduplication_token: token, wait_end_of_query: 1 },
         });
         const answer = await readAll(result.stream, 64 * 1024);
         // A confirmed insert has an empty body. ClickHouse may send its 200 before it fails, with the exception after it.

@@ -22,6 +22,7 @@ export interface InserterDeps {
 export interface InserterOptions {
   readonly database: string;
   readonly retentionDays: number;
+  readonly cluster: string | null;
   readonly insertTimeoutMs: number;
 }
 
@@ -72,7 +73,8 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
 
   async function ensureSchema(): Promise<void> {
     if (schemaApplied) return;
-    await applySchema({ client: store.client, database: options.database, retentionDays: options.retentionDays });
+    const { database, retentionDays, cluster } = options;
+    await applySchema({ client: store.client, database, retentionDays, cluster });
     schemaApplied = true;
   }
 

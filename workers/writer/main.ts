@@ -83,7 +83,7 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
               pause: (ms) => Promise.race([Bun.sleep(ms), writer.stopping]),
               onStatus: () => writer.postStatus(),
             },
-            { ...options, database: message.address.database },
+            { ...options, database: message.address.database, cluster: message.address.cluster ?? null },
           ),
         );
       }
