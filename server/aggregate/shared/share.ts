@@ -16,8 +16,11 @@ const epochsMax = 256;
 /** A request with a key that another instance has under way is answered within this, or asked to come back. */
 const keyWaitMs = 3_000;
 const keyPollMs = 20;
-/** Longer than any request can be under way: the append itself checks that the key is still ours. */
-const keyReservationMs = 120_000;
+/**
+ * An instance that dies with a request under way keeps its key from the others for so long. A request that takes longer
+ * is refused by its append if another instance has the key by then, so this is a matter of waiting, not of truth.
+ */
+const keyReservationMs = 5_000;
 
 export interface ShareOptions {
   readonly url: string;
