@@ -49,7 +49,7 @@ const dayMs = 86_400_000;
  */
 const fleetWindowsMs = [secondMs, 10 * secondMs, 10 * minuteMs, 2 * hourMs, dayMs];
 const typeWindowsMs = [10 * secondMs, 2 * minuteMs, 20 * minuteMs, 4 * hourMs, 2 * dayMs];
-const deviceWindowsMs = [hourMs, dayMs, 30 * dayMs];
+const deviceWindowsMs = [hourMs, 4 * hourMs, 16 * hourMs, 3 * dayMs, 12 * dayMs];
 
 /**
  * A page is read in short queries. First, where it begins and at which millisecond it ends: these read one column. Then

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../../ddl/test-store.ts";
 import type { StoredEvent } from "../contract/event.ts";
 import { Events } from "../contract/read.ts";
@@ -7,6 +7,9 @@ import { createReader, type Query, type Reader } from "./reader.ts";
 import { createTestRoutes, type TestQuery, type TestRoutes } from "./test-routes.ts";
 
 const baseMs = Math.floor(Date.now() / 60_000) * 60_000 - 3 * 86_400_000;
+
+// A real engine on a machine that may be busy: a test that fails does so by its own assertion.
+setDefaultTimeout(60_000);
 
 let store: TestStore;
 beforeAll(async () => {
@@ -81,7 +84,7 @@ describe("GET /api/events", () => {
       expect(isNewestFirst(some)).toBe(true);
       expect(sorted(numbers(some))).toEqual(events.map((_, index) => index).filter(keep));
     }
-  }, 30_000);
+  });
 
   test("events that are equal in everything are each counted", async () => {
     const database = await store.createDatabase();
@@ -248,18 +251,18 @@ describe("GET /api/events", () => {
 });
 
 describe("what a page costs", () => {
-  const rowCount = 2_000_000;
+  const rowCount = 1_000_000;
   let database: TestDatabase;
   beforeAll(async () => {
     database = await store.createDatabase();
-    // 40 events a second, 13.9 hours, in one part: the worst case for the newest of the fleet.
+    // 20 events a second, 13.9 hours, in one part: the worst case for the newest of the fleet.
     await database.run(
-      `INSERT INTO telemetry_events SELECT fromUnixTimestamp64Milli(toInt64(${baseMs} + number * 25), 'UTC'), now64(3),
-         'd' || toString(number % 1000), if(number % 500000 = 7, 'rare', 't' || toString(number % 10)), number, NULL, map()
+      `INSERT INTO telemetry_events SELECT fromUnixTimestamp64Milli(toInt64(${baseMs} + number * 50), 'UTC'), now64(3),
+         'd' || toString(number % 100), if(number % 250000 = 7, 'rare', 't' || toString(number % 10)), number, NULL, map()
        FROM numbers(${rowCount}) SETTINGS max_threads = 1`,
     );
     await database.run("OPTIMIZE TABLE telemetry_events FINAL");
-  }, 20_000);
+  });
 
   /** A reader that adds up how many rows ClickHouse would read for each query. */
   function createCountingReader(): { reader: Reader; rowsRead: () => number } {

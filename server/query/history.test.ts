@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../../ddl/test-store.ts";
 import { limits } from "../contract/limits.ts";
 import { EventTypes, History, type HistoryPoint } from "../contract/read.ts";
@@ -8,6 +8,9 @@ const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 /** On an hour, so that the last hours are whole. */
 const nowMs = Math.floor(Date.now() / hourMs) * hourMs;
+
+// A real engine on a machine that may be busy: a test that fails does so by its own assertion.
+setDefaultTimeout(60_000);
 
 let store: TestStore;
 let database: TestDatabase;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { startTestStore, type TestDatabase, type TestStore } from "../../ddl/test-store.ts";
 import { createTestRoutes, type TestRoutes } from "./test-routes.ts";
 
@@ -42,6 +42,9 @@ const parameters: Record<string, readonly string[]> = {
   "/api/devices": ["search", "status", "sort", "limit", "cursor"],
   "/api/events": ["device_id", "event_type", "from", "to", "limit", "cursor", "format"],
 };
+
+// A real engine on a machine that may be busy: a test that fails does so by its own assertion.
+setDefaultTimeout(60_000);
 
 let store: TestStore;
 let database: TestDatabase;
