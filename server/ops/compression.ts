@@ -1,0 +1,24 @@
+const compressible =
+  /^(text\/|application\/(json|javascript|manifest\+json|x-ndjson|openmetrics-text)|image\/svg\+xml)/;
+
+/**
+ * The answer as gzip where the client takes it and it helps: pages, scripts and JSON shrink to a quarter, which a phone
+ * notices. A stream stays one. Not for `/ingest` (answers of 40 bytes) nor for server-sent events.
+ */
+export function compressed(request: Request, response: Response): Response {
+  const { headers } = response;
+  const type = headers.get("content-type") ?? "";
+  const fits = compressible.test(type) && response.body !== null && !headers.has("content-encoding");
+  if (!fits || !/\bgzip\b(?!\s*;\s*q=0(\.0+)?\b)/i.test(request.headers.get("accept-encoding") ?? "")) return response;
+  const gzipped = new Headers(headers);
+  gzipped.set("Content-Encoding", "gzip");
+  gzipped.append("Vary", "Accept-Encoding");
+  gzipped.delete("Content-Length");
+  // The bytes differ from the plain ones, so the tag may only promise equivalence.
+  const tag = headers.get("etag");
+  if (tag !== null && !tag.startsWith("W/")) gzipped.set("ETag", `W/${tag}`);
+  return new Response(response.body.pipeThrough(new CompressionStream("gzip")), {
+    status: response.status,
+    headers: gzipped,
+  });
+}
