@@ -9,7 +9,7 @@ import type { FromWriter, WriterOptions } from "./messages.ts";
 const groupMaxBytes = 4 * 2 ** 20;
 /** How often a batch that wants to be sealed looks whether its epoch has been closed, and idle states are looked at. */
 const tickMs = 10;
-/** Recovered rows older than this cannot be in the live window any more (ten minutes, and the skew allowed). */
+/** Recovered rows older than this cannot be in the live window any more (ten minutes, and the skew allowed); batches are older by their age. */
 const recoveredViewAgeMs = 16 * 60_000;
 /** A rollup query is cheap or it is not worth waiting for: inserts stand still meanwhile. */
 const queryTimeoutMs = 10_000;
@@ -64,6 +64,8 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
 
   const recoveredEpochs = new Map<Batch, number>(journal.sealed.map((batch, index) => [batch, index + 1]));
   let recoveredTaken = Promise.withResolvers<void>();
+  /** When the live view has what an earlier run left: one batch after the other, and each before it is inserted. */
+  const handedOut = new Map<Batch, Promise<void>>();
   const epochOf = (batch: Batch): number => recoveredEpochs.get(batch) ?? batch.epoch;
 
   // ---- ring → journal -------------------------------------------------------------------------------------------
@@ -206,7 +208,8 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
         }
         continue;
       }
-      if (recoveredEpochs.has(batch)) await handOutRecovered(batch);
+      await handedOut.get(batch);
+      handedOut.delete(batch);
       inDoubt = true;
       const startedMs = deps.now();
       const result = await theInserter.store(batch, stopping);
@@ -273,7 +276,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
   /** The live view counts what an earlier run left, too: its rows go to the main thread, a piece at a time. */
   async function handOutRecovered(batch: Batch): Promise<void> {
     const epoch = epochOf(batch);
-    if (deps.now() - batch.sinceMs < recoveredViewAgeMs) {
+    if (deps.now() - batch.sinceMs < recoveredViewAgeMs + options.segmentMaxAgeMs && !stopNow) {
       for await (const chunk of batch.body() as AsyncIterable<Uint8Array>) {
         recoveredTaken = Promise.withResolvers();
         const rows = chunk.slice() as Uint8Array<ArrayBuffer>;
@@ -321,6 +324,12 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
     connect(theStore, theInserter) {
       store = theStore;
       inserter = theInserter;
+      // Ahead of the inserts, which may wait for ClickHouse for long.
+      let before = Promise.resolve();
+      for (const batch of recoveredEpochs.keys()) {
+        before = before.then(() => handOutRecovered(batch));
+        handedOut.set(batch, before);
+      }
       inserted = insertAll(theStore, theInserter);
       postStatus();
     },
