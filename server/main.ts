@@ -48,6 +48,8 @@ const sharedDevicesRefreshMs = 3_000;
 /** Our own limits answer in the one error shape; Bun's comes far behind them. */
 const bunMaxBodyBytes = 2 ** 40;
 const idleTimeoutSeconds = 60;
+/** The embedded engine gets this long to end, even when flushing took all of SHUTDOWN_TIMEOUT. */
+const engineStopMinMs = 1_000;
 
 async function main(): Promise<void> {
   if (process.argv.includes("--help") || process.argv.includes("-h")) {
@@ -404,7 +406,9 @@ async function serve(config: Config, log: Log): Promise<void> {
     share?.stop();
     if (left > 0)
       log("warn", "not everything was flushed; the journal has the rest for the next start", { rows: left });
-    await embedded?.stop();
+    // An engine that does not end in time is left to the end of its input, or to the next start.
+    const engineMs = Math.max(engineStopMinMs, deadline - performance.now());
+    await Promise.race([embedded?.stop(), Bun.sleep(engineMs)]);
     await listener.stop();
     access.stop();
     release();
