@@ -16,3 +16,8 @@ export const limits = {
   pageDefault: 100,
   pageMax: 1_000,
 } as const;
+
+/** Characters are code points, as the event's schema counts them: an emoji is one, though JavaScript's `length` says two. */
+export function isLonger(text: string, maxCharacters: number): boolean {
+  return text.length > maxCharacters && (text.length > 2 * maxCharacters || [...text].length > maxCharacters);
+}

@@ -1,5 +1,5 @@
 import { Elysia } from "elysia";
-import { limits } from "../contract/limits.ts";
+import { isLonger, limits } from "../contract/limits.ts";
 import type { Device, DeviceDetail, Devices } from "../contract/read.ts";
 import { type CursorValues, decodeCursor, encodeCursor } from "./cursor.ts";
 import { readParameters } from "./parameters.ts";
@@ -95,7 +95,7 @@ function decodeDeviceId(segment: string): string {
     if (error instanceof URIError) throw invalidParameter("device_id", "not valid percent-encoding of UTF-8");
     throw error;
   }
-  if (deviceId.length > limits.deviceIdCharacters) {
+  if (isLonger(deviceId, limits.deviceIdCharacters)) {
     throw invalidParameter("device_id", `at most ${limits.deviceIdCharacters} characters`);
   }
   if (deviceId === "") throw new Refusal("not_found", "A device's path ends with its ID.");

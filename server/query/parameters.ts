@@ -1,3 +1,4 @@
+import { isLonger } from "../contract/limits.ts";
 import { invalidParameter } from "./refusal.ts";
 
 /** The parameters of one request, each checked when it is read. An empty value counts as absent. */
@@ -33,7 +34,7 @@ export function readParameters(url: URL, names: readonly string[]): Parameters {
     return values[0];
   };
   const bounded = (name: string, value: string, maxCharacters: number): string => {
-    if (value.length > maxCharacters) throw invalidParameter(name, `at most ${maxCharacters} characters`);
+    if (isLonger(value, maxCharacters)) throw invalidParameter(name, `at most ${maxCharacters} characters`);
     return value;
   };
 

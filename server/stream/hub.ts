@@ -1,5 +1,5 @@
 import type { StoredEvent } from "../contract/event.ts";
-import { limits } from "../contract/limits.ts";
+import { isLonger, limits } from "../contract/limits.ts";
 import type { Update } from "../contract/stream.ts";
 import { errorResponse } from "../ops/errors.ts";
 import { DeviceWatch } from "./device-watch.ts";
@@ -263,7 +263,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
         return errorResponse("invalid_parameter", `limit: allowed is 1 to ${limits.streamTypesMax}`);
       }
       const deviceId = query.get("device");
-      if (deviceId !== null && (deviceId === "" || deviceId.length > limits.deviceIdCharacters)) {
+      if (deviceId !== null && (deviceId === "" || isLonger(deviceId, limits.deviceIdCharacters))) {
         return errorResponse("invalid_parameter", `device: allowed are 1 to ${limits.deviceIdCharacters} characters`);
       }
       server.timeout(request, 0);
