@@ -39,6 +39,8 @@ export interface LoadResult {
 
 export interface LoadOptions {
   port: number;
+  /** Instances of one system: connections go to them in turn, instead of to `port`. */
+  ports?: readonly number[];
   requests: readonly Request[];
   connections: number;
   seconds: number;
@@ -196,7 +198,7 @@ async function generate(
   for (let index = 0; index < connections; index++) {
     const socket = await Bun.connect<Connection>({
       hostname: "127.0.0.1",
-      port: options.port,
+      port: options.ports?.[index % options.ports.length] ?? options.port,
       data: { request: null, written: 0, dueNs: 0, partial: null },
       socket: {
         drain(socket) {

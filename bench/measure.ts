@@ -45,7 +45,8 @@ export function throughput(target: Target, workload: Workload, name = target.nam
         const requests = prepare(running, workload, context);
         const progress = (phase: string) => (events: number, elapsed: number) =>
           context.progress(`${phase} ${(events / elapsed / 1000).toFixed(0)} k events/s`);
-        const options = { port: running.port, requests, connections: workload.connections };
+        const { port, ports = [port] } = running;
+        const options = { port, ports, requests, connections: workload.connections };
         const settleMs = (workload.settleSeconds ?? settleDefaultSeconds) * 1000;
         const warm = await closedLoop({ ...options, seconds: warmupSeconds(context), onProgress: progress("warm-up") });
         const warmProblems = await settle(running, warm, settleMs);

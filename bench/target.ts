@@ -13,6 +13,8 @@ export interface Target<Running extends RunningTarget = RunningTarget> {
 
 export interface RunningTarget {
   port: number;
+  /** All instances, where there are several. */
+  ports?: readonly number[];
   processes: readonly StartedProcess[];
   /** The request by which this system takes the batch. */
   encode(batch: EventBatch): Request;

@@ -4,6 +4,7 @@ import { catchUp } from "./catch-up.ts";
 import { fanOut } from "./fan-out.ts";
 import { ingest1, ingest100, ingest1000 } from "./ingest.ts";
 import { liveLatency } from "./live-latency.ts";
+import { redis1, redis1000 } from "./redis.ts";
 import { soak } from "./soak.ts";
 import { start } from "./start.ts";
 import { wide } from "./wide.ts";
@@ -15,6 +16,8 @@ export const cases: readonly Case[] = [
   ingest100,
   ingest1,
   wide,
+  redis1000,
+  redis1,
   ackLatency,
   liveLatency,
   fanOut,

@@ -7,7 +7,7 @@ import type { Case } from "../case.ts";
 import { plainFleet } from "../events.ts";
 import { throughput, type Workload } from "../measure.ts";
 
-const headline = [
+export const headline = [
   "events_per_second",
   "acknowledged_per_second",
   "tail_seconds",
@@ -18,7 +18,7 @@ const headline = [
 
 export const batchesOf1000: Workload = { fleet: plainFleet, size: 1000, connections: 32, requests: 64 };
 const batchesOf100: Workload = { fleet: plainFleet, size: 100, connections: 64, requests: 640 };
-const single: Workload = { fleet: plainFleet, size: 1, connections: 64, requests: 8192 };
+export const single: Workload = { fleet: plainFleet, size: 1, connections: 64, requests: 8192 };
 /** What a writer sends to ClickHouse under load. */
 const inserts: Workload = { fleet: plainFleet, size: 200_000, connections: 2, requests: 4 };
 
