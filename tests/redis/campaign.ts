@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { redisProgram, startFleet } from "./rig.ts";
-import { createRandom, faults, post, verify } from "./rounds.ts";
+import { createRandom, durableRows, faults, post, verify } from "./rounds.ts";
 
 const quick = { FLUSH_INTERVAL: "0.2", AGGREGATION_INTERVAL: "0.5", LOG_LEVEL: "warn" };
 
@@ -33,12 +33,13 @@ async function main(): Promise<number> {
       const name = names[Math.floor(random() * names.length)] as string;
       const startedMs = performance.now();
       const type = `round-${seed}-${round}`;
+      const durable = await durableRows(fleet);
       const load = post(fleet, { type, posters: 6, eventsPerPost: 200, posts: Number(values.posts) });
       // Somewhere in the load, and sometimes just after it.
       await Promise.race([load, Bun.sleep(600 * random())]);
       const [ledger] = await Promise.all([load, faults[name]?.(fleet, random)]);
       try {
-        const stored = await verify(fleet, type, ledger);
+        const stored = await verify(fleet, type, ledger, durable);
         events += stored;
         refusals += ledger.refusals;
         const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);

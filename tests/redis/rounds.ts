@@ -109,6 +109,18 @@ export async function post(fleet: Fleet, options: LoadOptions): Promise<Ledger> 
   return ledger;
 }
 
+interface Counts {
+  readonly pending: number;
+  readonly durable: number;
+}
+
+/** Rows that the fleet has accepted since its journal began. */
+export async function durableRows(fleet: Fleet): Promise<number> {
+  const service = fleet.instances.find((each) => each !== null);
+  if (!service) throw new Error("no instance is alive");
+  return ((await (await fetch(`${service.url}/api/pipeline`)).json()) as Counts).durable;
+}
+
 interface Found {
   readonly batch: string;
   readonly events: number;
@@ -119,7 +131,7 @@ interface Found {
  * Everything of the round is stored, each acknowledged event once, the rollups agree, and so do the streams of all living
  * instances. Throws what is wrong; returns the number of events that are in the table.
  */
-export async function verify(fleet: Fleet, type: string, ledger: Ledger): Promise<number> {
+export async function verify(fleet: Fleet, type: string, ledger: Ledger, durableBefore: number): Promise<number> {
   const { engine, database } = fleet;
   const read = () =>
     engine.rows<Found>(
@@ -129,11 +141,11 @@ export async function verify(fleet: Fleet, type: string, ledger: Ledger): Promis
   const settled = async (): Promise<Found[] | false> => {
     const living = fleet.instances.filter((service) => service !== null);
     const details = await Promise.all(
-      living.map(
-        async (service) => (await fetch(`${service.url}/api/pipeline`)).json() as Promise<{ pending: number }>,
-      ),
+      living.map(async (service) => (await fetch(`${service.url}/api/pipeline`)).json() as Promise<Counts>),
     );
-    return details.every(({ pending }) => pending === 0) && (await read());
+    // An instance knows the fleet's counts as of a moment ago: what was acknowledged just now must be among them.
+    const everything = durableBefore + ledger.events;
+    return details.every(({ pending, durable }) => pending === 0 && durable >= everything) && (await read());
   };
   let found: Found[] = [];
   try {
