@@ -109,6 +109,7 @@ export function createWeb(options: WebOptions): Web {
     const { headers } = response;
     for (const [name, value] of always) headers.set(name, value);
     if (!headers.has("Content-Security-Policy")) headers.set("Content-Security-Policy", contentSecurityPolicy);
+    if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
     if (options.secure) headers.set("Strict-Transport-Security", twoYears);
     if (origins.size === 0) headers.set("Cross-Origin-Resource-Policy", "same-origin");
     else allowOrigin(request, response);

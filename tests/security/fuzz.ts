@@ -370,13 +370,15 @@ class Run {
   }
 
   async #throwRequest(input: Input): Promise<void> {
+    const startedMs = performance.now();
     let response: Response;
     let text: string;
     try {
       response = await fetch(this.#service.url + input.path, { ...input.init, redirect: "manual" });
       text = await response.text();
     } catch (error) {
-      this.fault(input, `no answer (${String(error)})`);
+      const seconds = (performance.now() - startedMs) / 1000;
+      this.fault(input, `no answer after ${seconds.toFixed(1)} s, at input ${this.done} (${String(error)})`);
       return;
     }
     const { status } = response;

@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { contentSecurityPolicy, createWeb } from "../../server/access/web.ts";
+import { buildClient, dist, noChromium, openBrowser } from "../browser/harness.ts";
+import { type Service, startService } from "../service.ts";
+
+const viewerKey = "viewer-secret-0123456789";
+
+let service: Service;
+beforeAll(async () => {
+  if (!existsSync(join(dist, "index.html"))) buildClient();
+  service = await startService({ VIEWER_KEYS: `ops:${viewerKey}`, INGEST_KEYS: "fleet:ingest-secret-0123456789" });
+});
+afterAll(() => service.dispose());
+
+const server = {} as never;
+const answer = (): Response => Response.json({ ok: true });
+const ask = (url: string, headers: Record<string, string> = {}, method = "GET"): Request =>
+  new Request(url, { method, headers: { Host: new URL(url).host, ...headers } });
+
+describe("headers", () => {
+  test("of a page, a file, an answer, a refusal and a stream keep browsers from guessing, framing and telling", async () => {
+    const html = await (await fetch(service.url)).text();
+    const script = /src="(\/assets\/[^"]+)"/.exec(html)?.[1] as string;
+    for (const path of [
+      "/",
+      "/devices/x",
+      script,
+      "/sw.js",
+      "/healthz",
+      "/api/session",
+      "/api/devices",
+      "/dashboard-stream",
+      "/metrics",
+    ]) {
+      const abort = new AbortController();
+      const { headers } = await fetch(service.url + path, { signal: abort.signal });
+      abort.abort();
+      expect([path, headers.get("x-content-type-options")]).toEqual([path, "nosniff"]);
+      expect(headers.get("x-frame-options")).toBe("DENY");
+      expect(headers.get("referrer-policy")).toBe("no-referrer");
+      expect(headers.get("cross-origin-opener-policy")).toBe("same-origin");
+      expect(headers.get("cross-origin-resource-policy")).toBe("same-origin");
+      expect(headers.get("content-security-policy")).toBe(contentSecurityPolicy);
+      expect(headers.get("access-control-allow-origin")).toBeNull();
+      expect(headers.get("strict-transport-security")).toBeNull();
+      expect(headers.get("server")).toBeNull();
+      expect(headers.get("x-powered-by")).toBeNull();
+    }
+  });
+
+  test("the policy allows no inline script, no eval and nothing from elsewhere", () => {
+    expect(contentSecurityPolicy).toStartWith("default-src 'none'; script-src 'self';");
+    expect(contentSecurityPolicy).not.toMatch(/unsafe|https?:|\*/);
+    expect(contentSecurityPolicy).toContain("frame-ancestors 'none'");
+  });
+
+  test("what is private is not kept by anybody", async () => {
+    for (const path of ["/api/session", "/api/pipeline", "/api/devices", "/metrics"]) {
+      const response = await fetch(service.url + path, { headers: { "X-API-Key": viewerKey } });
+      expect([path, response.headers.get("cache-control")]).toEqual([path, "no-store"]);
+      await response.text();
+    }
+  });
+});
+
+describe("other origins", () => {
+  const web = createWeb({ corsOrigins: ["https://wall.example"], secure: true, loopbackOnly: false });
+  const route = web.route(answer);
+  const ingest = web.ingestRoute(async () => answer());
+  const preflight = { Origin: "https://wall.example", "Access-Control-Request-Method": "GET" };
+
+  test("are closed out unless named", async () => {
+    const foreign = await route(ask("https://sluice.test/api/devices", { Origin: "https://evil.example" }), server);
+    expect(foreign.headers.get("access-control-allow-origin")).toBeNull();
+    const suffix = await route(ask("https://sluice.test/api/devices", { Origin: "https://wall.example.evil" }), server);
+    expect(suffix.headers.get("access-control-allow-origin")).toBeNull();
+    const named = await route(ask("https://sluice.test/api/devices", { Origin: "https://wall.example" }), server);
+    expect(named.headers.get("access-control-allow-origin")).toBe("https://wall.example");
+    // Never with cookies.
+    expect(named.headers.get("access-control-allow-credentials")).toBeNull();
+    expect(named.headers.get("vary")).toContain("Origin");
+  });
+
+  test("that are named may read the API and post events, and no more", async () => {
+    const reading = await route(ask("https://sluice.test/api/devices", preflight, "OPTIONS"), server);
+    expect([reading.status, reading.headers.get("access-control-allow-methods")]).toEqual([204, "GET"]);
+    const posting = await ingest(ask("https://sluice.test/ingest", preflight, "OPTIONS"), server);
+    expect([posting.status, posting.headers.get("access-control-allow-methods")]).toEqual([204, "POST"]);
+    const posted = await ingest(ask("https://sluice.test/ingest", { Origin: "https://wall.example" }, "POST"), server);
+    expect(posted.headers.get("access-control-allow-origin")).toBe("https://wall.example");
+    const stranger = await ingest(
+      ask("https://sluice.test/ingest", { ...preflight, Origin: "null" }, "OPTIONS"),
+      server,
+    );
+    expect(stranger.status).toBe(403);
+    const session = ask("https://sluice.test/api/session", { Origin: "https://wall.example" }, "DELETE");
+    expect((await route(session, server)).status).toBe(403);
+  });
+
+  test("the hot route is the handler itself while no origin is named", () => {
+    const handle = async (): Promise<Response> => answer();
+    expect(createWeb({ corsOrigins: [], secure: false, loopbackOnly: false }).ingestRoute(handle)).toBe(handle);
+  });
+
+  test("with TLS every answer says so for two years", async () => {
+    const response = await route(ask("https://sluice.test/"), server);
+    expect(response.headers.get("strict-transport-security")).toBe("max-age=63072000");
+  });
+
+  test("an open service on loopback answers to no name that a stranger's DNS points at it", async () => {
+    const local = createWeb({ corsOrigins: [], secure: false, loopbackOnly: true }).route(answer);
+    for (const host of ["localhost:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]:8000", "sluice.localhost"]) {
+      expect([host, (await local(ask(`http://${host}/api/devices`), server)).status]).toEqual([host, 200]);
+    }
+    for (const host of [
+      "evil.example",
+      "127.0.0.1.evil.example",
+      "localhost.evil.example",
+      "192.0.2.1",
+      "127.0.0.1:8000@evil",
+    ]) {
+      const request = new Request("http://127.0.0.1/api/devices", { headers: { Host: host } });
+      expect([host, (await local(request, server)).status]).toEqual([host, 403]);
+    }
+  });
+
+  test("a request that changes something has to come from the service's own pages, or from no page", async () => {
+    const own = web.route(answer);
+    const status = async (headers: Record<string, string>): Promise<number> =>
+      (await own(ask("https://sluice.test/api/session", headers, "POST"), server)).status;
+    expect(await status({})).toBe(200);
+    expect(await status({ "Sec-Fetch-Site": "same-origin", Origin: "https://sluice.test" })).toBe(200);
+    expect(await status({ "Sec-Fetch-Site": "none" })).toBe(200);
+    expect(await status({ Origin: "https://sluice.test" })).toBe(200);
+    expect(await status({ "Sec-Fetch-Site": "same-site" })).toBe(403);
+    expect(await status({ "Sec-Fetch-Site": "cross-site" })).toBe(403);
+    expect(await status({ Origin: "https://sluice.test.evil.example" })).toBe(403);
+    expect(await status({ Origin: "null" })).toBe(403);
+  });
+});
+
+test.skipIf(noChromium)(
+  "in a browser: sign-in by page, live view by cookie, every page without a violation of the policy",
+  async () => {
+    const browser = await openBrowser(() => service.url);
+    try {
+      const page = await browser.page("/");
+      await page.locator("input[name=key]").fill("wrong");
+      await page.locator("button[type=submit]").click();
+      await page.locator("#key-message", { hasText: "not accepted" }).waitFor();
+      await page.locator("input[name=key]").fill(viewerKey);
+      await page.locator("button[type=submit]").click();
+      await page.locator(".connection[data-kind=live]").waitFor();
+
+      const headers = { "X-API-Key": "ingest-secret-0123456789" };
+      const nowMs = Date.now();
+      const events = Array.from({ length: 50 }, (_, index) => ({
+        device_id: `d${index}`,
+        event_type: "csp",
+        value_float: index,
+        timestamp: nowMs - index * 60_000,
+      }));
+      expect((await service.ingest(events, { headers, query: "?wait=stored" })).status).toBe(200);
+      await page.getByText("csp").first().waitFor();
+      const [cookie] = await browser.context.cookies();
+      expect(cookie).toMatchObject({ name: "sluice", httpOnly: true, sameSite: "Strict" });
+      expect(await page.evaluate(() => document.cookie)).toBe("");
+
+      const pages = {
+        "/devices": "text=d1",
+        "/devices/d1": "canvas",
+        "/explore": ".explore-main .apexcharts-series path",
+        "/pipeline": "text=ClickHouse",
+        "/openapi": "text=Schemas",
+      };
+      for (const [path, drawn] of Object.entries(pages)) {
+        const other = await browser.page(path);
+        await other.locator(drawn).first().waitFor();
+        await other.close();
+      }
+      expect(browser.faults.filter((fault) => !/401|403/.test(fault))).toEqual([]);
+    } finally {
+      await browser.close();
+    }
+  },
+  60_000,
+);
