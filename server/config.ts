@@ -129,6 +129,12 @@ const settings = {
     `${byteCount}; 1KiB to 512MiB`,
     "request body, decompressed; over: 413",
   ),
+  MAX_INFLIGHT_BYTES: define(
+    "256MiB",
+    bytes(2 ** 20),
+    `${byteCount}; at least 1MiB`,
+    "request bodies on their way, all together; over: 503",
+  ),
   MAX_EVENTS_PER_REQUEST: define("10000", integer(1, 1_000_000), "1 to 1000000", "events in one request; over: 413"),
   MAX_CLOCK_SKEW_FUTURE: define(
     "5m",

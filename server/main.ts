@@ -301,6 +301,7 @@ async function serve(config: Config, log: Log): Promise<void> {
       maxBodyBytes: config.MAX_BODY_BYTES,
       maxEvents: config.MAX_EVENTS_PER_REQUEST,
       bodyTimeoutMs: config.BODY_TIMEOUT,
+      inFlightMaxBytes: config.MAX_INFLIGHT_BYTES,
       maxClockSkewFutureMs: config.MAX_CLOCK_SKEW_FUTURE,
       maxEventAgeMs: config.MAX_EVENT_AGE,
       journalMaxBytes: config.JOURNAL_MAX_BYTES,

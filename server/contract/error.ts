@@ -25,6 +25,7 @@ export const errorStatus = {
   journal_full: 503,
   journal_failed: 503,
   ring_full: 503,
+  overloaded: 503,
   shutting_down: 503,
   too_many_streams: 503,
   clickhouse_unavailable: 503,

@@ -6,6 +6,8 @@ import type { ErrorCode } from "../contract/error.ts";
 export interface BodyOptions {
   readonly maxBodyBytes: number;
   readonly timeoutMs: number;
+  /** All bodies on their way together; over: 503. */
+  readonly inFlightMaxBytes: number;
 }
 
 export type BodyText =
@@ -32,7 +34,18 @@ export function createBodyReader(options: BodyOptions): BodyReader {
   const late = refuse("request_timeout", `the body did not arrive within ${options.timeoutMs / 1000} s (BODY_TIMEOUT)`);
   const stopped = refuse("shutting_down", "the service is shutting down");
   const gone = refuse("malformed_request", "the body ended early");
+  const overloaded = refuse(
+    "overloaded",
+    "as many bytes of requests are on their way as the service takes (MAX_INFLIGHT_BYTES); nothing was accepted",
+  );
   const deadlines = createDeadlines(options.timeoutMs);
+  const decompressing = createSlots(decompressionsMax);
+  let inFlightBytes = 0;
+  const tryReserve = (bytes: number): boolean => {
+    if (inFlightBytes + bytes > options.inFlightMaxBytes) return false;
+    inFlightBytes += bytes;
+    return true;
+  };
 
   return {
     stop: () => deadlines.stop(),
@@ -53,25 +66,63 @@ export function createBodyReader(options: BodyOptions): BodyReader {
       const declared = headers.get("content-length");
       if (declared !== null && Number(declared) > options.maxBodyBytes) return tooLarge;
 
-      // With a declared length Bun gathers the body natively; without one it has to be counted as it comes.
-      const whole = declared !== null ? request.bytes() : gather(request, options.maxBodyBytes);
-      const raw = await deadlines.within(whole);
-      if (raw === "too_large") return tooLarge;
-      if (raw === "late") return late;
-      if (raw === "stopped") return stopped;
-      if (raw === "gone") return gone;
-
-      let bytes = raw;
-      if (encoding !== "identity") {
-        try {
-          bytes = await decompressors[encoding](raw, { maxOutputLength: options.maxBodyBytes });
-        } catch (error) {
-          if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") return tooLarge;
-          return refuse("malformed_encoding", `the body is not ${encoding}`);
-        }
+      let reserved = 0;
+      const take = (bytes: number): boolean => {
+        const taken = tryReserve(bytes);
+        if (taken) reserved += bytes;
+        return taken;
+      };
+      try {
+        if (declared !== null && !take(Number(declared))) return overloaded;
+        // With a declared length Bun gathers the body natively; without one it has to be counted as it comes.
+        const whole = declared !== null ? request.bytes() : gather(request, options.maxBodyBytes, take);
+        const raw = await deadlines.within(whole);
+        if (raw === "too_large") return tooLarge;
+        if (raw === "overloaded") return overloaded;
+        if (raw === "late") return late;
+        if (raw === "gone") return gone;
+        if (raw === "stopped") return stopped;
+        return encoding === "identity" ? decode(raw, ndjson) : await unpack(raw, encoding, ndjson);
+      } finally {
+        inFlightBytes -= reserved;
       }
-      if (!isUtf8(bytes)) return refuse("malformed_encoding", "the body is not UTF-8");
-      return { ok: true, text: decoder.decode(bytes), ndjson };
+    },
+  };
+
+  async function unpack(raw: Uint8Array, encoding: keyof typeof decompressors, ndjson: boolean): Promise<BodyText> {
+    const leave = await decompressing.enter();
+    try {
+      return decode(await decompressors[encoding](raw, { maxOutputLength: options.maxBodyBytes }), ndjson);
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") return tooLarge;
+      return refuse("malformed_encoding", `the body is not ${encoding}`);
+    } finally {
+      leave();
+    }
+  }
+}
+
+function decode(bytes: Uint8Array, ndjson: boolean): BodyText {
+  if (!isUtf8(bytes)) return refuse("malformed_encoding", "the body is not UTF-8");
+  return { ok: true, text: decoder.decode(bytes), ndjson };
+}
+
+/** How many bodies are unpacked at once, each into at most MAX_BODY_BYTES; further ones wait, packed and counted. */
+const decompressionsMax = 8;
+
+function createSlots(count: number) {
+  let free = count;
+  const waiting: (() => void)[] = [];
+  const leave = (): void => {
+    const next = waiting.shift();
+    if (next) next();
+    else free++;
+  };
+  return {
+    async enter(): Promise<() => void> {
+      if (free > 0) free--;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+      return leave;
     },
   };
 }
@@ -86,7 +137,7 @@ function isMediaType(header: string, type: string): boolean {
   });
 }
 
-type Received = Uint8Array | "too_large";
+type Received = Uint8Array | "too_large" | "overloaded";
 
 /** One timer for all bodies under way: a timer a request costs more than reading a small body. */
 function createDeadlines(timeoutMs: number) {
@@ -122,12 +173,13 @@ function createDeadlines(timeoutMs: number) {
   };
 }
 
-async function gather(request: Request, maxBytes: number): Promise<Uint8Array | "too_large"> {
+async function gather(request: Request, maxBytes: number, take: (bytes: number) => boolean): Promise<Received> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
     length += chunk.length;
     if (length > maxBytes) return "too_large";
+    if (!take(chunk.length)) return "overloaded";
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

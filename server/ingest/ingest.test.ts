@@ -36,6 +36,7 @@ function create() {
     maxBodyBytes: 2 ** 16,
     maxEvents: 100,
     bodyTimeoutMs: 10_000,
+    inFlightMaxBytes: 2 ** 20,
     maxClockSkewFutureMs: 1000,
     maxEventAgeMs: 1000,
     journalMaxBytes,

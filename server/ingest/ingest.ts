@@ -40,6 +40,7 @@ export interface IngestOptions {
   readonly maxBodyBytes: number;
   readonly maxEvents: number;
   readonly bodyTimeoutMs: number;
+  readonly inFlightMaxBytes: number;
   readonly maxClockSkewFutureMs: number;
   readonly maxEventAgeMs: number;
   readonly journalMaxBytes: number;
@@ -125,7 +126,11 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     rejected: new Map(),
     rejectedEvents: new Map(),
   };
-  const bodies = createBodyReader({ maxBodyBytes: options.maxBodyBytes, timeoutMs: options.bodyTimeoutMs });
+  const bodies = createBodyReader({
+    maxBodyBytes: options.maxBodyBytes,
+    timeoutMs: options.bodyTimeoutMs,
+    inFlightMaxBytes: options.inFlightMaxBytes,
+  });
   const frameMaxBytes = maxFrameBytes({
     MAX_BODY_BYTES: options.maxBodyBytes,
     MAX_EVENTS_PER_REQUEST: options.maxEvents,
