@@ -14,6 +14,7 @@ const recoveredViewAgeMs = 16 * 60_000;
 /** A rollup query is cheap or it is not worth waiting for: inserts stand still meanwhile. */
 const queryTimeoutMs = 10_000;
 const statusIntervalMs = 250;
+const journalFailureShownMs = 10_000;
 const commitRetryMs = 500;
 /** With nothing to insert, ClickHouse is asked for a sign of life this often; while it is away, more often. */
 const probeIntervalMs = 2_000;
@@ -58,6 +59,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
   let inserter: Inserter | undefined;
   let wakeInserter = Promise.withResolvers<void>();
   let journalFailure: string | null = null;
+  let journalFailedMs = 0;
   let storedEpoch = 0;
   let inserted: Promise<void> = Promise.resolve();
   const queries: { id: number; sql: string }[] = [];
@@ -119,6 +121,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
     } else {
       if (journalFailure === null) deps.log("error", "the journal refused events", { error: result.message });
       journalFailure = result.message;
+      journalFailedMs = deps.now();
       post({ type: "refused", rows: group.rowCount, reason: result.reason, message: result.message });
       postStatus();
     }
@@ -182,6 +185,8 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
     const { epoch } = journal.open;
     if (journal.open.rowCount === 0) return;
     journal.seal();
+    // The journal puts it off while it cannot tell what a failed append left; the next look tries again.
+    if (journal.open.rowCount > 0) return;
     post({ type: "sealed", epoch });
     wakeInserter.resolve();
   }
@@ -300,7 +305,8 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       journalBytes: journal.bytes,
       segments: sealed.length + (open.rowCount > 0 ? 1 : 0),
       oldestMs: oldest,
-      journalFailure,
+      // With nobody posting, nothing would ever show that the disk works again: after a while it is worth a try.
+      journalFailure: deps.now() - journalFailedMs < journalFailureShownMs ? journalFailure : null,
     } as const;
     const text = JSON.stringify(status);
     if (text === lastStatus) return;
