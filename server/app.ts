@@ -53,29 +53,31 @@ export async function createApp(deps: AppDeps) {
   if (!existsSync(page)) {
     return app.get("/*", () => errorResponse("not_found", "the dashboard is not built: npm run build"));
   }
-  return app
-    .use(
-      await staticPlugin({
-        assets: join(clientDirectory, "assets"),
-        prefix: "/assets",
-        alwaysStatic: true,
-        directive: "immutable",
-        maxAge: oneYearSeconds,
-      }),
-    )
-    .use(
-      await staticPlugin({
-        assets: clientDirectory,
-        prefix: "/",
-        alwaysStatic: true,
-        ignorePatterns: [/\/assets\//, /\.html$/],
-        directive: "no-cache",
-        maxAge: null,
-      }),
-    )
-    // A chunk of an older build: with the page in its place a browser would take HTML for a script.
-    .get("/assets/*", () => errorResponse("not_found", "there is no such file"))
-    .get("/*", () => new Response(Bun.file(page), { headers: { "Cache-Control": "no-cache" } }));
+  return (
+    app
+      .use(
+        await staticPlugin({
+          assets: join(clientDirectory, "assets"),
+          prefix: "/assets",
+          alwaysStatic: true,
+          directive: "immutable",
+          maxAge: oneYearSeconds,
+        }),
+      )
+      .use(
+        await staticPlugin({
+          assets: clientDirectory,
+          prefix: "/",
+          alwaysStatic: true,
+          ignorePatterns: [/\/assets\//, /\.html$/],
+          directive: "no-cache",
+          maxAge: null,
+        }),
+      )
+      // A chunk of an older build: with the page in its place a browser would take HTML for a script.
+      .get("/assets/*", () => errorResponse("not_found", "there is no such file"))
+      .get("/*", () => new Response(Bun.file(page), { headers: { "Cache-Control": "no-cache" } }))
+  );
 }
 
 export type App = Awaited<ReturnType<typeof createApp>>;

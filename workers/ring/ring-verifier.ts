@@ -11,7 +11,8 @@ function verify(ring: RingConsumer): string | undefined {
   do {
     for (let frame = ring.next(); frame !== undefined; frame = ring.next()) {
       const length = new DataView(frame.rows.buffer, frame.rows.byteOffset).getUint32(0, true);
-      if (frame.rowCount !== read || frame.epoch !== read >>> 8) return `frame ${frame.rowCount} came as number ${read}`;
+      if (frame.rowCount !== read || frame.epoch !== read >>> 8)
+        return `frame ${frame.rowCount} came as number ${read}`;
       if (length !== frame.rows.length) return `frame ${read} has ${frame.rows.length} bytes, not ${length}`;
       for (let index = 4; index < frame.rows.length; index++) {
         if (frame.rows[index] !== ((read * 31 + index * 7) & 255)) return `frame ${read} is torn at ${index}`;
