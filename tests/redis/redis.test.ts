@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { basename } from "node:path";
+import { until, updateWhere } from "../service.ts";
+import { type Fleet, redisProgram, startFleet } from "./rig.ts";
+import { createRandom, durableRows, faults, post, verify } from "./rounds.ts";
+
+setDefaultTimeout(120_000);
+
+const seed = Number(process.env.REDIS_TEST_SEED ?? Math.floor(Math.random() * 1_000_000));
+const quick = { FLUSH_INTERVAL: "0.2", AGGREGATION_INTERVAL: "0.5", LOG_LEVEL: "warn" };
+
+interface Update {
+  readonly totals: { readonly event_count: number };
+}
+
+test("without REDIS_URL nothing of it is loaded: what the entries import at once has no Redis in it", async () => {
+  const built = await Bun.build({
+    entrypoints: ["server/main.ts", "workers/writer/main.ts"],
+    root: ".",
+    target: "bun",
+    splitting: true,
+    packages: "external",
+  });
+  const texts = new Map<string, string>();
+  for (const output of built.outputs) texts.set(basename(output.path), await output.text());
+  const entries = built.outputs
+    .filter((output) => output.kind === "entry-point")
+    .map((output) => basename(output.path));
+  expect(entries.length).toBe(2);
+  const loaded = new Set<string>();
+  const load = (name: string): void => {
+    if (loaded.has(name)) return;
+    loaded.add(name);
+    for (const [, next] of (texts.get(name) ?? "").matchAll(/^(?:import|\} from)[^;]*?"\.\/([^"]+)";/gm))
+      load(next as string);
+  };
+  for (const output of built.outputs.filter((each) => each.kind === "entry-point")) {
+    const text = await output.text();
+    expect(text).toContain("import(");
+    for (const [, next] of text.matchAll(/"(?:\.\.?\/)+(chunk-[^"]+)";/g)) load(next as string);
+    expect(text).not.toContain("new RedisClient");
+  }
+  for (const name of loaded) expect(texts.get(name) ?? "").not.toContain("new RedisClient");
+});
+
+describe.skipIf(redisProgram === null)(`three instances over Redis (seed ${seed})`, () => {
+  let fleet: Fleet;
+  beforeAll(async () => {
+    fleet = await startFleet(3, quick);
+  });
+  afterAll(async () => {
+    await fleet.dispose();
+  });
+
+  const round = async (type: string, fault?: string): Promise<void> => {
+    const durable = await durableRows(fleet);
+    const load = post(fleet, { type, posters: 6, eventsPerPost: 200, posts: 30 });
+    const [ledger] = await Promise.all([
+      load,
+      fault === undefined ? undefined : faults[fault]?.(fleet, createRandom(seed)),
+    ]);
+    expect(await verify(fleet, type, ledger, durable)).toBeGreaterThanOrEqual(ledger.events);
+  };
+
+  test("what is posted to one is on the streams of all before it is stored, and in the table once", async () => {
+    const [first] = fleet.instances;
+    const events = Array.from({ length: 500 }, (_, index) => ({
+      device_id: `d${index}`,
+      event_type: "live",
+      value_float: index,
+    }));
+    expect((await first?.ingest({ events }))?.status).toBe(202);
+    await Promise.all(
+      fleet.instances.map((service) =>
+        updateWhere<Update>(`${service?.url}/dashboard-stream`, (update) => update.totals.event_count >= 500),
+      ),
+    );
+    await round("quiet");
+  });
+
+  test("an Idempotency-Key holds across instances", async () => {
+    const headers = { "Idempotency-Key": "once" };
+    const body = { events: [{ device_id: "a", event_type: "keyed" }] };
+    const answers = await Promise.all(fleet.instances.map((service) => service?.ingest(body, { headers })));
+    expect(answers.map((answer) => answer?.status)).toEqual([202, 202, 202]);
+    const rows = () =>
+      fleet.engine.rows<{ n: number }>("SELECT count() AS n FROM telemetry_events WHERE event_type = 'keyed'");
+    await until("the event in the table", async () => ((await rows())[0]?.n ?? 0) > 0);
+    expect(await rows()).toEqual([{ n: 1 }]);
+  });
+
+  for (const fault of ["an instance killed", "Redis killed and started", "an instance frozen past its lease"]) {
+    test(`${fault}: nothing lost, nothing doubled, all streams agree`, () => round(fault.replaceAll(" ", "-"), fault));
+  }
+
+  test("while Redis is away requests get 503 at once, /readyz says why, and it recovers by itself", async () => {
+    const [service] = fleet.instances;
+    await fleet.redis.kill();
+    const events = [{ device_id: "a", event_type: "away" }];
+    await until("503", async () => (await service?.ingest({ events }))?.status === 503);
+    const startedMs = performance.now();
+    const refused = await service?.ingest({ events });
+    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    expect(refused?.status).toBe(503);
+    expect(refused?.headers.get("retry-after")).toBeTruthy();
+    const ready = await fetch(`${service?.url}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.text()).toContain("Redis is away");
+    await fleet.redis.start();
+    await until("202", async () => (await service?.ingest({ events }))?.status === 202);
+  });
+});
