@@ -80,4 +80,5 @@ export async function createApp(deps: AppDeps) {
   );
 }
 
+/** The app's type, for typed clients. @public */
 export type App = Awaited<ReturnType<typeof createApp>>;

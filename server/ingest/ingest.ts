@@ -13,7 +13,7 @@ import { errorResponse } from "../ops/errors.ts";
 import { Acknowledgements, type Durability, StoredWaiters } from "./acknowledgements.ts";
 import { createBodyReader } from "./body.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
-import { malformedLine, type ParsedRequest, parseJson, parseNdjson } from "./parse.ts";
+import { malformedLine, type ParsedRequest, parseJson, parseNdjson, tooManyEvents } from "./parse.ts";
 import { boundsFault, eventTimeMs, type Fault, isEvent, schemaFaults, surrogateFault } from "./validate.ts";
 
 export interface IngestDeps {
@@ -214,15 +214,12 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     if (!body.ok) return refuse(body.code, body.message);
     const query = searchOf(request.url);
     const skip = query !== "" && new URLSearchParams(query).get("on_error") === "skip";
-    const parsed = body.ndjson ? parseNdjson(body.text, skip) : parseJson(body.text);
+    const parsed = body.ndjson ? parseNdjson(body.text, skip, options.maxEvents) : parseJson(body.text);
     if (!parsed.ok) return refuseParsed(parsed);
     const { events } = parsed;
     if (events.length > options.maxEvents) {
       countEvents("too_many_events", events.length);
-      return refuse(
-        "too_many_events",
-        `${events.length} events: at most ${options.maxEvents} a request (MAX_EVENTS_PER_REQUEST)`,
-      );
+      return refuse("too_many_events", tooManyEvents(events.length, options.maxEvents));
     }
     const limited = principal.takeEvents(events.length);
     if (limited) {

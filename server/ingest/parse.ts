@@ -7,6 +7,9 @@ export type ParsedRequest =
   | { readonly ok: false; readonly code: ErrorCode; readonly message: string; readonly position?: number }
   | { readonly ok: false; readonly code: "invalid_events"; readonly fault: EventError };
 
+export const tooManyEvents = (count: number | string, maxEvents: number): string =>
+  `${count} events: at most ${maxEvents} a request (MAX_EVENTS_PER_REQUEST)`;
+
 /** The place of a line that was not JSON, among the events of an NDJSON body read with `on_error=skip`. */
 export const malformedLine = Symbol("malformed line");
 
@@ -38,8 +41,11 @@ const unknownField = (name: string): EventError => ({
   message: "is not a field of a request; beside events there is none",
 });
 
-/** An event a line; blank lines are passed over. With `skipMalformed`, a line that is not JSON counts as an invalid event. */
-export function parseNdjson(text: string, skipMalformed: boolean): ParsedRequest {
+/**
+ * An event a line; blank lines are passed over. With `skipMalformed`, a line that is not JSON counts as an invalid event. Stops
+ * at the line that is one too many: eight million bad lines would take minutes to name.
+ */
+export function parseNdjson(text: string, skipMalformed: boolean, maxEvents: number): ParsedRequest {
   const events: unknown[] = [];
   const malformed: EventError[] = [];
   for (let start = 0; start < text.length; ) {
@@ -47,6 +53,9 @@ export function parseNdjson(text: string, skipMalformed: boolean): ParsedRequest
     const end = newline === -1 ? text.length : newline;
     const line = text.slice(start, end);
     if (line.trim() !== "") {
+      if (events.length === maxEvents) {
+        return { ok: false, code: "too_many_events", message: tooManyEvents(`more than ${maxEvents}`, maxEvents) };
+      }
       try {
         events.push(JSON.parse(line));
       } catch {
