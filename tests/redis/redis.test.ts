@@ -27,6 +27,8 @@ test("without REDIS_URL nothing of it is loaded: what the entries import at once
     .filter((output) => output.kind === "entry-point")
     .map((output) => basename(output.path));
   expect(entries.length).toBe(2);
+  // Else this would be true of anything.
+  expect([...texts.values()].some((text) => text.includes("new RedisClient"))).toBe(true);
   const loaded = new Set<string>();
   const load = (name: string): void => {
     if (loaded.has(name)) return;
@@ -108,5 +110,24 @@ describe.skipIf(redisProgram === null)(`three instances over Redis (seed ${seed}
     expect(await ready.text()).toContain("Redis is away");
     await fleet.redis.start();
     await until("202", async () => (await service?.ingest({ events }))?.status === 202);
+  });
+
+  test("one that only takes events in and one that only writes do together what one does", async () => {
+    await Promise.all([0, 1, 2].map((index) => fleet.kill(index)));
+    const taker = await fleet.start(0, { ROLE: "ingest" });
+    const writer = await fleet.start(1, { ROLE: "writer" });
+    const events = Array.from({ length: 100 }, (_, index) => ({ device_id: `d${index}`, event_type: "roles" }));
+    expect((await writer.ingest({ events })).status).toBe(404);
+    const stored = await taker.ingest({ events }, { query: "?wait=stored" });
+    expect(stored.status).toBe(200);
+    expect(await fleet.engine.rows("SELECT count() AS n FROM telemetry_events WHERE event_type = 'roles'")).toEqual([
+      { n: 100 },
+    ]);
+    const [shown, alike] = await Promise.all(
+      [taker, writer].map((service) =>
+        updateWhere<Update>(`${service.url}/dashboard-stream`, (update) => update.totals.event_count > 0),
+      ),
+    );
+    expect(shown?.totals.event_count).toBe(alike?.totals.event_count as number);
   });
 });
