@@ -179,7 +179,7 @@ class World {
         [row.p99, 0.99],
       ] as const) {
         const exact = values[Math.floor(rank * (values.length - 1))] as number;
-        expect(Math.abs((value as number) - exact)).toBeLessThanOrEqual(Math.abs(exact) * 0.0203);
+        expect(Math.abs((value as number) - exact)).toBeLessThanOrEqual(Math.abs(exact) * 0.0101);
       }
     }
   }

@@ -1,10 +1,8 @@
 /**
- * DDSketch's logarithmic bins, exactly as ClickHouse's `quantilesDD(0.01, …)` cuts them, so that what is stored and what is
- * pending merge bin by bin. Source: ClickHouse, src/AggregateFunctions/DDSketch/{Mapping,Store}.h.
- *
- * ClickHouse truncates log(|v|) / log(gamma) towards zero: bin k > 0 holds [γ^k, γ^(k+1)), bin k < 0 holds (γ^(k-1), γ^k],
- * and bin 0 is twice as wide, (1/γ, γ). It then reads every bin as if it were one of the first kind, and is up to 3 % off for
- * magnitudes below 1. Here a bin is read by its own middle: within 1 %, within 2 % for bin 0.
+ * DDSketch's logarithmic bins: bin k holds the magnitudes [γ^k, γ^(k+1)) and is read as its middle, within 1 %. They are
+ * those of `value_quantiles`, so what is stored and what is pending merge bin by bin. (ClickHouse's own mapping truncates
+ * towards zero instead of rounding down, one bin too high below magnitude 1; ddl/002_rollups.sql feeds such values so that
+ * the stored key is the one rounded down.) Source: ClickHouse, src/AggregateFunctions/DDSketch/{Mapping,Store}.h.
  */
 const accuracy = 0.01;
 export const gamma = (1 + accuracy) / (1 - accuracy);
@@ -13,8 +11,8 @@ const binsPerE = 1 / Math.log(gamma);
 /** The bounds that ddl/002_rollups.sql puts on a sketch's input: smaller counts as 0, larger as the bound. */
 const magnitudeMin = 1e-18;
 const magnitudeMax = 1e21;
-export const keyMin = Math.trunc(Math.log(magnitudeMin) * binsPerE);
-export const keyMax = Math.trunc(Math.log(magnitudeMax) * binsPerE);
+export const keyMin = Math.floor(Math.log(magnitudeMin) * binsPerE);
+export const keyMax = Math.floor(Math.log(magnitudeMax) * binsPerE);
 
 /** Past this many bins a store of one block folds its lowest magnitudes into one bin (17 decades remain), as DDSketch does. */
 export const storeBinsMax = 2048;
@@ -22,12 +20,11 @@ const firstBins = 32;
 
 /** Bin of a magnitude within the bounds. */
 function keyOf(magnitude: number): number {
-  return Math.trunc(Math.log(magnitude) * binsPerE);
+  return Math.floor(Math.log(magnitude) * binsPerE);
 }
 
 function magnitudeOf(key: number): number {
-  if (key === 0) return 1;
-  return Math.exp((key < 0 ? key - 1 : key) / binsPerE) * (1 + accuracy);
+  return Math.exp(key / binsPerE) * (1 + accuracy);
 }
 
 const noBins = new Uint32Array(0);

@@ -106,7 +106,7 @@ export class ByteWriter {
   }
 
   #store(magnitudes: readonly number[]): void {
-    const bins = Map.groupBy(magnitudes, (magnitude) => Math.trunc(Math.log(magnitude) / Math.log(gamma)));
+    const bins = Map.groupBy(magnitudes, (magnitude) => Math.floor(Math.log(magnitude) / Math.log(gamma)));
     this.#bytes.push(4);
     this.length(bins.size);
     let previous = 0;
