@@ -64,17 +64,19 @@ for i = at, #ARGV, 4 do
   rows = rows + ARGV[i + 1]
 end
 if tonumber(redis.call('HGET', journal, 'bytes') or '0') + bytes > tonumber(ARGV[4]) then return 'full' end
-local answer = { 'ok' }
+local answer, seen = { 'ok' }, {}
 for i = at, #ARGV, 4 do
   local shard, n, size = ARGV[i], tonumber(ARGV[i + 1]), #ARGV[i + 3]
   local open = p .. 'open:' .. shard
   redis.call('HSETNX', open, 'cut', 1)
   local o = redis.call('HMGET', open, 'rows', 'bytes', 'since')
   local had = tonumber(o[1] or '0')
-  if had > 0 and (had + n > tonumber(ARGV[5]) or o[2] + size > tonumber(ARGV[6]) or now - o[3] >= tonumber(ARGV[7])) then
+  if had > 0 and not seen[shard] and (had + n > tonumber(ARGV[5]) or o[2] + size > tonumber(ARGV[6]) or now - o[3] >= tonumber(ARGV[7])) then
     seal(shard)
     had = 0
   end
+  -- An append has one cut in each shard: its partials are of that one.
+  seen[shard] = true
   local id = redis.call('XADD', p .. 's:' .. shard, '*', 'n', n)
   redis.call('SET', p .. 'r:' .. shard .. ':' .. id, ARGV[i + 3])
   if had == 0 then redis.call('HSET', open, 'first', id, 'since', now) end
