@@ -75,7 +75,7 @@ function verifyJournal(dataDirectory: string): number {
 }
 
 function printDeadLetters(dataDirectory: string, events: boolean): number {
-  const letters = readDeadLetters(join(dataDirectory, "dead-letter"));
+  const letters = [...readDeadLetters(join(dataDirectory, "dead-letter"))];
   if (events) {
     // `received_at` is the server's to say.
     const lines = letters.map(({ event: { received_at: _, ...event } }) => `${JSON.stringify(event)}\n`);

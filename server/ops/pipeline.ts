@@ -1,4 +1,4 @@
-import { type DeadLetter, readDeadLetters } from "../../workers/writer/dead-letter.ts";
+import { type DeadLetter, readNewestDeadLetters } from "../../workers/writer/dead-letter.ts";
 import type { StoredBatch, WriterStatus } from "../../workers/writer/messages.ts";
 import type { PipelineDetail } from "../contract/read.ts";
 import type { Pipeline } from "../contract/stream.ts";
@@ -71,6 +71,7 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
     segments: 0,
     oldestMs: null,
     journalFailure: null,
+    deadLetterFailure: null,
   };
 
   function current(): Pipeline {
@@ -100,6 +101,7 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
       const why = status.lastError === null ? "" : `: ${status.lastError.message}`;
       degraded.push(`ClickHouse is ${status.clickhouse}${why}`);
     }
+    if (status.deadLetterFailure !== null) degraded.push(`inserting waits: ${status.deadLetterFailure}`);
     if (deadLettered > 0) degraded.push(`${deadLettered} events were dead-lettered since the start`);
     return { refusing, degraded };
   }
@@ -170,6 +172,6 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
 }
 
 function deadLetters(count: number, directory: string): PipelineDetail["dead_letters"] {
-  const newest: DeadLetter[] = count === 0 ? [] : readDeadLetters(directory).slice(-deadLettersShown).reverse();
+  const newest: DeadLetter[] = count === 0 ? [] : readNewestDeadLetters(directory, deadLettersShown);
   return { count, newest: newest.map(({ at, reason, event }) => ({ at, reason, event })) };
 }

@@ -1,5 +1,11 @@
 import type { Readable } from "node:stream";
-import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from "@clickhouse/client";
+import {
+  type ClickHouseClient,
+  ClickHouseError,
+  ClickHouseLogLevel,
+  createClient,
+  type ResponseHeaders,
+} from "@clickhouse/client";
 import { clusterInsertSettings, insertSettings } from "../../ddl/insert-settings.ts";
 import { rowColumns } from "../../server/contract/row.ts";
 
@@ -43,12 +49,16 @@ export interface RowStore {
 
 /** Longest answer that `query` takes: a rollup window of every type that the live view may hold. */
 const maxAnswerBytes = 256 * 2 ** 20;
+/** As long as a timer goes. */
+const noTimeoutMs = 2 ** 31 - 1;
 
 export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: number): RowStore {
-  const clients = address.urls.map((url) =>
-    // The database may not be there before the schema is applied; statements name it themselves.
-    connectClickHouse(address, { url, database: "default", requestTimeoutMs }),
-  );
+  // The database may not be there before the schema is applied; statements name it themselves.
+  const connect = (url: string, timeoutMs: number): ClickHouseClient =>
+    connectClickHouse(address, { url, database: "default", requestTimeoutMs: timeoutMs });
+  const clients = address.urls.map((url) => connect(url, requestTimeoutMs));
+  // Inserts have their own deadline, which grows; the client's, which does not, would end them first.
+  const insertClients = address.urls.map((url) => connect(url, noTimeoutMs));
   let current = 0;
   const { cluster = null } = address;
   const table = cluster === null ? "telemetry_events" : "telemetry_events_local";
@@ -66,7 +76,8 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
     }
     shards.set(of, row.shard);
   }
-  const client = (): ClickHouseClient => clients[current % clients.length] as ClickHouseClient;
+  const pick = (from: readonly ClickHouseClient[]): ClickHouseClient => from[current % from.length] as ClickHouseClient;
+  const client = (): ClickHouseClient => pick(clients);
   const statement = `INSERT INTO \`${address.database}\`.${table} (${rowColumns.join(", ")}) FORMAT RowBinary`;
 
   return {
@@ -80,17 +91,20 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
       const abort = new AbortController();
       const timer = setTimeout(() => abort.abort(new Error(`no answer after ${timeoutMs} ms`)), timeoutMs);
       try {
-        const replica = client();
-        await checkShard(replica);
-        const result = await replica.exec({
+        const insertClient = pick(insertClients);
+        await checkShard(client());
+        const result = await insertClient.exec({
           query: statement,
           values: body,
           abort_signal: abort.signal,
           clickhouse_settings: { ...settings, insert_deduplication_token: token, wait_end_of_query: 1 },
         });
+        requireClickHouse(result);
         const answer = await readAll(result.stream, 64 * 1024);
         // A confirmed insert has an empty body. ClickHouse may send its 200 before it fails, with the exception after it.
         if (answer.length > 0) throw exceptionIn(new TextDecoder().decode(answer));
+      } catch (error) {
+        throw abort.signal.aborted ? abort.signal.reason : error;
       } finally {
         clearTimeout(timer);
         body.destroy();
@@ -101,15 +115,27 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
       const timer = setTimeout(() => abort.abort(new Error(`no answer after ${timeoutMs} ms`)), timeoutMs);
       try {
         const result = await client().exec({ query: sql, abort_signal: abort.signal });
+        requireClickHouse(result);
         return await readAll(result.stream, maxAnswerBytes);
+      } catch (error) {
+        throw abort.signal.aborted ? abort.signal.reason : error;
       } finally {
         clearTimeout(timer);
       }
     },
     async close() {
-      await Promise.all(clients.map((each) => each.close()));
+      await Promise.all([...clients, ...insertClients].map((each) => each.close()));
     },
   };
+}
+
+/**
+ * A success without content is what anything that speaks HTTP may say: a proxy that lost its upstream, a wrong address.
+ * It would be taken for a confirmation, and the batch forgotten. ClickHouse names the query that it answers.
+ */
+function requireClickHouse(result: { query_id: string; response_headers: ResponseHeaders }): void {
+  if (result.response_headers["x-clickhouse-query-id"] === result.query_id) return;
+  throw new Error("an answer that is not ClickHouse's: it does not name the query (X-ClickHouse-Query-Id)");
 }
 
 export async function readAll(stream: Readable, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {

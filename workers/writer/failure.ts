@@ -96,8 +96,25 @@ export function classifyFailure(error: unknown): Failure {
     // No exception from ClickHouse: the connection, a timeout, a proxy. Whether the batch went in is not known.
     return { class: "unavailable", code: null, message, schemaMissing: false };
   }
-  return { class: classOf(code), code, message, schemaMissing: schemaMissing.has(code) };
+  const sorted = classOf(code);
+  // The one place where the text counts, and it can only make the writer more careful.
+  if (sorted === "rejected" && behindView.test(message)) {
+    return {
+      class: "unknown",
+      code,
+      message: `a materialized view refuses the rows: ${message}`,
+      schemaMissing: false,
+    };
+  }
+  return { class: sorted, code, message, schemaMissing: schemaMissing.has(code) };
 }
+
+/**
+ * How ClickHouse ends the message of what failed in a view. The raw rows are then in their table already, under the
+ * token of the whole batch: halves of it under tokens of their own would be stored a second time. So the batch is repeated
+ * as it is, which completes it once the view takes it. What rows hold is quoted there, so it cannot look like this.
+ */
+const behindView = /: while pushing to view [^\s']+\s*$/;
 
 function classOf(code: number): FailureClass {
   if (rejected.has(code)) return "rejected";

@@ -34,6 +34,8 @@ export interface Inserter {
   readonly state: ClickHouseState;
   readonly retries: number;
   readonly lastError: { atMs: number; message: string; code: number | null } | null;
+  /** Why a row that ClickHouse refuses cannot be put aside; inserting waits for it. */
+  readonly deadLetterFailure: string | null;
 }
 
 /** Thrown through the recursion when the writer has to stop in the middle of a batch. */
@@ -42,6 +44,25 @@ class StopRequested extends Error {}
 /** A slow link must be able to finish a large batch at some time: the deadline grows with the attempts, up to this factor. */
 const maxDeadlineFactor = 10;
 const probeTimeoutMs = 2_000;
+/**
+ * A batch with thousands of refused rows takes more inserts than ClickHouse remembers tokens (10,000, see ddl/). So how far
+ * it has come is recorded after this many, and a repetition after a crash sends only what is certainly remembered.
+ */
+const insertsPerMark = 500;
+
+/** Recorded among the splits: every row before this one is settled. Back to front, so that it is no range's name. */
+const settledMark = (row: number): RowRange => ({ from: row, to: 0 });
+
+function settledIn(batch: Batch): number {
+  let settled = 0;
+  for (const name of batch.splits) {
+    const [from, to] = name.split("-").map(Number);
+    if (from !== undefined && to === 0) settled = Math.max(settled, from);
+  }
+  return settled;
+}
+
+const letterId = (batch: Batch, row: number): string => `${batch.token}:${row}`;
 
 /** Brings one batch into ClickHouse: schema first, retry by class of failure, bisection down to the rows that are refused. */
 export function createInserter(deps: InserterDeps, options: InserterOptions): Inserter {
@@ -49,6 +70,7 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
   let state: ClickHouseState = "unavailable";
   let retries = 0;
   let lastError: Inserter["lastError"] = null;
+  let deadLetterFailure: string | null = null;
   let schemaApplied = false;
 
   const setState = (next: ClickHouseState): void => {
@@ -59,8 +81,9 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
   };
 
   const note = (failure: Failure): void => {
+    const isNews = state === "ok" || lastError?.message !== failure.message;
     lastError = { atMs: deps.now(), message: failure.message, code: failure.code };
-    if (failure.class === "unknown") {
+    if (failure.class === "unknown" && isNews) {
       log("error", "ClickHouse failed in a way that Sluice does not know; trying again", {
         code: failure.code,
         error: failure.message,
@@ -105,11 +128,19 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
     }
   }
 
-  async function storeRange(batch: Batch, range: RowRange, stopping: () => boolean): Promise<Tally> {
-    const whole = range.from === 0 && range.to === batch.rowCount;
+  /**
+   * Always the same path through a batch, whatever crashed on the way: ranges from left to right, each under a token of its
+   * own, split where ClickHouse refuses. What an earlier attempt settled is not sent again, as far as it is on record.
+   */
+  async function storeRange(batch: Batch, range: RowRange, progress: Progress): Promise<Tally> {
+    if (range.to <= progress.settled) return { deadLettered: lettersIn(batch, range), attempts: 0 };
+    const isLeaf = range.to - range.from === 1;
+    // It may have become acceptable meanwhile, but somebody may have replayed the letter, too.
+    if (isLeaf && deadLetters.has(letterId(batch, range.from))) return { deadLettered: 1, attempts: 0 };
     let attempts = 0;
     // A range that was split once is never sent whole again: its halves may be in ClickHouse under their own tokens.
     if (!batch.splits.has(rangeName(range))) {
+      const whole = range.from === 0 && range.to === batch.rowCount;
       const token = whole ? batch.token : `${batch.token}/${rangeName(range)}`;
       const result = await persist(
         (count) =>
@@ -118,30 +149,56 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
             token,
             options.insertTimeoutMs * Math.min(count, maxDeadlineFactor),
           ),
-        stopping,
+        progress.stopping,
       );
       attempts = result.attempts;
-      if (!result.rejected) return { deadLettered: 0, attempts };
-      if (range.to - range.from === 1) {
-        await deadLetter(batch, range, result.rejected, stopping);
+      if (!result.rejected) {
+        progress.inserts++;
+        if (!whole && progress.inserts % insertsPerMark === 0) await record(batch, settledMark(range.to), progress);
+        return { deadLettered: 0, attempts };
+      }
+      if (isLeaf) {
+        await deadLetter(batch, range, result.rejected, progress.stopping);
         return { deadLettered: 1, attempts };
       }
-      await batch.recordSplit(range);
+      await record(batch, range, progress);
     }
     const middle = range.from + Math.floor((range.to - range.from) / 2);
-    const left = await storeRange(batch, { from: range.from, to: middle }, stopping);
-    const right = await storeRange(batch, { from: middle, to: range.to }, stopping);
+    const left = await storeRange(batch, { from: range.from, to: middle }, progress);
+    const right = await storeRange(batch, { from: middle, to: range.to }, progress);
     return {
       deadLettered: left.deadLettered + right.deadLettered,
       attempts: attempts + left.attempts + right.attempts,
     };
   }
 
+  /** Until it is on record nothing may go on: without it, another path would be taken after a crash. */
+  async function record(batch: Batch, range: RowRange, progress: Progress): Promise<void> {
+    for (let count = 1; ; count++) {
+      if (progress.stopping()) throw new StopRequested();
+      try {
+        await batch.recordSplit(range);
+        return;
+      } catch (error) {
+        lastError = { atMs: deps.now(), message: `a split cannot be recorded: ${String(error)}`, code: null };
+        log("error", lastError.message);
+        deps.onStatus();
+      }
+      await deps.pause(backoffMs(count, deps.random));
+    }
+  }
+
+  function lettersIn(batch: Batch, range: RowRange): number {
+    let letters = 0;
+    for (let row = range.from; row < range.to; row++) if (deadLetters.has(letterId(batch, row))) letters++;
+    return letters;
+  }
+
   async function deadLetter(batch: Batch, range: RowRange, failure: Failure, stopping: () => boolean): Promise<void> {
     const chunks: Uint8Array[] = [];
     for await (const chunk of batch.body(range) as AsyncIterable<Uint8Array>) chunks.push(chunk.slice());
     const letter = {
-      id: `${batch.token}:${range.from}`,
+      id: letterId(batch, range.from),
       at: new Date(deps.now()).toISOString(),
       code: failure.code,
       reason: failure.message,
@@ -159,22 +216,20 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
   }
 
   function writeLetter(letter: Parameters<DeadLetterFile["tryAppend"]>[0]): boolean {
+    const before = deadLetterFailure;
     try {
-      if (deadLetters.tryAppend(letter)) {
-        deadLetters.sync();
-        return true;
-      }
-      lastError = {
-        atMs: deps.now(),
-        message: "the dead-letter directory is full (DEAD_LETTER_MAX_BYTES)",
-        code: null,
-      };
+      deadLetterFailure = deadLetters.tryAppend(letter)
+        ? null
+        : "the dead-letter directory is full (DEAD_LETTER_MAX_BYTES); replay or remove letters";
     } catch (error) {
-      lastError = { atMs: deps.now(), message: `dead letters cannot be written: ${String(error)}`, code: null };
+      deadLetterFailure = `dead letters cannot be written: ${String(error)}`;
     }
-    log("error", lastError.message);
-    deps.onStatus();
-    return false;
+    if (deadLetterFailure !== null) {
+      lastError = { atMs: deps.now(), message: deadLetterFailure, code: null };
+      if (deadLetterFailure !== before) log("error", deadLetterFailure);
+    }
+    if (deadLetterFailure !== before) deps.onStatus();
+    return deadLetterFailure === null;
   }
 
   return {
@@ -186,6 +241,9 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
     },
     get lastError() {
       return lastError;
+    },
+    get deadLetterFailure() {
+      return deadLetterFailure;
     },
     async probe() {
       try {
@@ -201,13 +259,22 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
     },
     async store(batch, stopping) {
       try {
-        return await storeRange(batch, { from: 0, to: batch.rowCount }, stopping);
+        const progress = { stopping, settled: settledIn(batch), inserts: 0 };
+        return await storeRange(batch, { from: 0, to: batch.rowCount }, progress);
       } catch (error) {
         if (error instanceof StopRequested) return undefined;
         throw error;
       }
     },
   };
+}
+
+interface Progress {
+  readonly stopping: () => boolean;
+  /** Rows before this one are in ClickHouse, or dead letters. */
+  readonly settled: number;
+  /** Confirmed in this attempt. */
+  inserts: number;
 }
 
 interface Tally {

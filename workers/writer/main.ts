@@ -48,7 +48,17 @@ async function openOnDisk(options: WriterOptions): Promise<OpenedWriter> {
     nowMs: Date.now,
     log,
   });
-  const writer = createWriter({ ring: new RingConsumer(options.ring), journal, now: Date.now, post, log }, options);
+  const writer = createWriter(
+    {
+      ring: new RingConsumer(options.ring),
+      journal,
+      now: Date.now,
+      monotonicNow: () => performance.now(),
+      post,
+      log,
+    },
+    options,
+  );
   return {
     writer,
     connect: (store, create) => writer.connect(store, create()),

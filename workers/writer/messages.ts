@@ -122,4 +122,6 @@ export interface WriterStatus {
   readonly oldestMs: number | null;
   /** The journal takes no more, and why; null while it does. */
   readonly journalFailure: string | null;
+  /** Why a refused row cannot be dead-lettered, which inserting waits for; null while it can. */
+  readonly deadLetterFailure: string | null;
 }

@@ -42,7 +42,14 @@ function createWaiting(sealed: Batch[]) {
     if (!message.last) setImmediate(() => writer.recoveredTaken());
   };
   const writer = createWriter(
-    { ring: new RingConsumer(createRingMemory(1 << 16)), journal, now: () => nowMs, post, log: () => undefined },
+    {
+      ring: new RingConsumer(createRingMemory(1 << 16)),
+      journal,
+      now: () => nowMs,
+      monotonicNow: () => nowMs,
+      post,
+      log: () => undefined,
+    },
     { batchRows: 10, segmentMaxBytes: 1000, flushIntervalMs: 10, segmentMaxAgeMs: 3_600_000 },
   );
   const store: RowStore = {
@@ -58,6 +65,7 @@ function createWaiting(sealed: Batch[]) {
     state: "unavailable",
     retries: 0,
     lastError: null,
+    deadLetterFailure: null,
   };
   return { writer, recovered, all: all.promise, connect: () => writer.connect(store, inserter) };
 }

@@ -24,6 +24,8 @@ export interface WriterDeps {
   readonly ring: RingConsumer;
   readonly journal: Journal;
   readonly now: () => number;
+  /** Milliseconds from any start; never goes back. */
+  readonly monotonicNow: () => number;
   readonly post: (message: FromWriter, transfer?: Transferable[]) => void;
   readonly log: (level: LogLevel, message: string, fields?: LogFields) => void;
 }
@@ -60,6 +62,8 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
   let wakeInserter = Promise.withResolvers<void>();
   let journalFailure: string | null = null;
   let journalFailedMs = 0;
+  /** Ages are measured on a clock that nobody steps; the wall clock may go back by hours. */
+  let openSinceMs = 0;
   let storedEpoch = 0;
   let inserted: Promise<void> = Promise.resolve();
   const queries: { id: number; sql: string }[] = [];
@@ -108,6 +112,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
   async function appendGroup(): Promise<void> {
     if (groupRows === 0) return;
     const group = takeGroup();
+    if (journal.open.rowCount === 0) openSinceMs = deps.monotonicNow();
     const appended = journal.append(group);
     const result = appended instanceof Promise ? await appended : appended;
     ring.publishJournalBytes(journal.bytes);
@@ -121,7 +126,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
     } else {
       if (journalFailure === null) deps.log("error", "the journal refused events", { error: result.message });
       journalFailure = result.message;
-      journalFailedMs = deps.now();
+      journalFailedMs = deps.monotonicNow();
       post({ type: "refused", rows: group.rowCount, reason: result.reason, message: result.message });
       postStatus();
     }
@@ -161,7 +166,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
 
   function wantsSeal(moreRows = 0, moreBytes = 0): boolean {
     const { open } = journal;
-    const ageMs = open.rowCount === 0 ? 0 : deps.now() - open.sinceMs;
+    const ageMs = open.rowCount === 0 ? 0 : deps.monotonicNow() - openSinceMs;
     return (
       open.rowCount + moreRows >= options.batchRows ||
       open.bytes + moreBytes >= options.segmentMaxBytes ||
@@ -306,7 +311,8 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       segments: sealed.length + (open.rowCount > 0 ? 1 : 0),
       oldestMs: oldest,
       // With nobody posting, nothing would ever show that the disk works again: after a while it is worth a try.
-      journalFailure: deps.now() - journalFailedMs < journalFailureShownMs ? journalFailure : null,
+      journalFailure: deps.monotonicNow() - journalFailedMs < journalFailureShownMs ? journalFailure : null,
+      deadLetterFailure: inserter?.deadLetterFailure ?? null,
     } as const;
     const text = JSON.stringify(status);
     if (text === lastStatus) return;

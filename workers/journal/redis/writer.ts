@@ -321,6 +321,7 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
       segments: fleet.sealed,
       oldestMs: fleet.oldestMs === 0 ? null : fleet.oldestMs,
       journalFailure: awayBecause ?? appender.failure,
+      deadLetterFailure: inserters.find((each) => each.deadLetterFailure !== null)?.deadLetterFailure ?? null,
     } as const;
     const text = JSON.stringify(status);
     if (text === lastStatus) return;
