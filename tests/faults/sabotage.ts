@@ -1,0 +1,139 @@
+/** Deliberate breaks of the source, each of which something has to notice. */
+export interface Sabotage {
+  readonly name: string;
+  /** The file, from the repository's root. */
+  readonly file: string;
+  /** Each piece has to be there exactly once. */
+  readonly edits: readonly (readonly [find: string, replace: string])[];
+  /** What notices: rounds of the campaign with this fault, or a test file. */
+  readonly caughtBy: { readonly fault: string } | { readonly test: string };
+}
+
+export const sabotages: readonly Sabotage[] = [
+  {
+    name: "token-changed-on-retry",
+    file: "workers/writer/clickhouse.ts",
+    edits: [["insert_deduplication_token: token", `insert_deduplication_token: token + Math.random()`]],
+    caughtBy: { fault: "reset-before-reply" },
+  },
+  {
+    name: "token-reused",
+    file: "workers/writer/clickhouse.ts",
+    edits: [["insert_deduplication_token: token", `insert_deduplication_token: token.slice(0, 8)`]],
+    caughtBy: { fault: "reset-before-reply" },
+  },
+  {
+    name: "exception-in-200-ignored",
+    file: "workers/writer/clickhouse.ts",
+    edits: [["if (answer.length > 0) throw", "if (answer.length > 1e9) throw"]],
+    caughtBy: { fault: "exception-in-200" },
+  },
+  {
+    name: "segment-deleted-before-confirmation",
+    file: "workers/writer/writer.ts",
+    edits: [
+      [
+        "const result = await theInserter.store(batch, stopping);",
+        "const storing = theInserter.store(batch, stopping);\n" +
+          "await Bun.sleep(2);\nawait journal.commit(batch);\nconst result = await storing;",
+      ],
+      ["if (!(await commit(batch))) return;", ""],
+    ],
+    caughtBy: { fault: "kill-service" },
+  },
+  {
+    name: "ack-before-write",
+    file: "workers/writer/writer.ts",
+    edits: [
+      [
+        "const appended = journal.append(group);",
+        'post({ type: "durable", rows: group.rowCount });\nawait Bun.sleep(50);\nconst appended = journal.append(group);',
+      ],
+      ['post({ type: "durable", rows: group.rowCount });\n    } else', "} else"],
+    ],
+    caughtBy: { fault: "kill-service" },
+  },
+  {
+    name: "key-before-frame",
+    file: "server/ingest/ingest.ts",
+    edits: [
+      [
+        "const refusal = encoded.overflow",
+        "if (key !== null) keys.remember(key, answer, atMs);\n    const refusal = encoded.overflow",
+      ],
+    ],
+    caughtBy: { fault: "journal-full" },
+  },
+  {
+    name: "keys-not-recovered",
+    file: "server/main.ts",
+    edits: [["ingest.keys.recover(recovery.keys);", ""]],
+    caughtBy: { fault: "kill-service" },
+  },
+  {
+    name: "retry-dropped",
+    file: "workers/writer/inserter.ts",
+    edits: [
+      [
+        "if (failure.schemaMissing) schemaApplied = false;\n        retries++;",
+        "if (count >= 3) return { rejected: undefined, attempts: count };\n        retries++;",
+      ],
+    ],
+    caughtBy: { fault: "refuse" },
+  },
+  {
+    name: "rollup-dropped-on-view-failure",
+    file: "ddl/insert-settings.ts",
+    edits: [["materialized_views_ignore_errors: 0", "materialized_views_ignore_errors: 1"]],
+    caughtBy: { fault: "view-fails" },
+  },
+  {
+    name: "deduplication-off",
+    file: "ddl/insert-settings.ts",
+    edits: [["insert_deduplicate: 1", "insert_deduplicate: 0"]],
+    caughtBy: { fault: "reset-before-reply" },
+  },
+  {
+    name: "views-not-deduplicated",
+    file: "ddl/insert-settings.ts",
+    edits: [
+      [
+        "deduplicate_blocks_in_dependent_materialized_views: 1",
+        "deduplicate_blocks_in_dependent_materialized_views: 0",
+      ],
+    ],
+    caughtBy: { fault: "reset-before-reply" },
+  },
+  {
+    name: "recovery-skips-last-segment",
+    file: "workers/journal/recover.ts",
+    edits: [
+      [
+        "segments: segments.filter((segment) => segment.rowCount > 0),",
+        "segments: segments.filter((segment) => segment.rowCount > 0).slice(0, -1),",
+      ],
+    ],
+    caughtBy: { fault: "kill-service" },
+  },
+  {
+    name: "outage-dead-letters",
+    file: "workers/writer/failure.ts",
+    edits: [['return { class: "unavailable", code: null,', 'return { class: "rejected", code: null,']],
+    caughtBy: { fault: "refuse" },
+  },
+];
+
+/** Throws when the source is not what the sabotage was written for: a break that does not break proves nothing. */
+export function transformSource(sabotage: Sabotage, source: string): string {
+  let text = source;
+  for (const [find, replace] of sabotage.edits) {
+    const pieces = text.split(find);
+    if (pieces.length !== 2) {
+      throw new Error(
+        `sabotage ${sabotage.name}: ${sabotage.file} holds ${pieces.length - 1} times, not once: ${find}`,
+      );
+    }
+    text = pieces.join(replace);
+  }
+  return text;
+}
