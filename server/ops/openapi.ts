@@ -189,6 +189,7 @@ const paths: ApiDocument["paths"] = {
           "journal_failed",
           "ring_full",
           "idempotency_full",
+          "overloaded",
           "shutting_down",
         ),
       },
