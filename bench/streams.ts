@@ -145,7 +145,8 @@ export async function openStreams(options: StreamsOptions): Promise<Streams> {
 
 /** Puts the `data:` lines of one stream together, through chunked encoding, whose size lines stand between them. */
 export function createUpdateReader(onUpdate: (data: string) => void): (chunk: Buffer) => void {
-  const beginning = "data: ";
+  // At the beginning of a line: the answer's headers may say "data: " too (a content security policy does).
+  const beginning = "\ndata: ";
   let text = "";
   let tail = Buffer.alloc(0);
   return (chunk) => {
