@@ -16,6 +16,8 @@ export interface CampaignOptions {
   readonly keep?: boolean;
   /** Go on after a violation, with a new pair of processes. */
   readonly goOn?: boolean;
+  /** How long what was accepted may take to be stored, once nothing is broken any more. */
+  readonly settleTimeoutMs?: number;
   readonly progress: (line: string) => void;
 }
 
@@ -95,7 +97,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
         found.push(error instanceof Error ? error.message : String(error));
         await mend(rig);
       }
-      const verdict = await verify(rig);
+      const verdict = await verify(rig, options.settleTimeoutMs);
       found.push(...verdict.violations);
       const fresh = difference(verdict, before);
       before = verdict;

@@ -82,7 +82,9 @@ export async function createFaultProxy(upstreamPort: number, port: number): Prom
     if (fault?.kind === "exception") {
       response.writeHead(fault.status, {
         "Content-Type": "text/plain",
-        "X-ClickHouse-Exception-Code": String(fault.code),
+        "X-ClickHouse-Query-Id": new URL(request.url ?? "", "http://proxy").searchParams.get("query_id") ?? "",
+        // Once a 200 is sent there is no header left to say it in.
+        ...(fault.status === 500 ? { "X-ClickHouse-Exception-Code": String(fault.code) } : {}),
       });
       response.end(`Code: ${fault.code}. DB::Exception: made up by the fault proxy. (FAULT_PROXY) (version 26.7)\n`);
       return;

@@ -207,7 +207,10 @@ const storeFaults: readonly Fault[] = [
     /** The raw rows and the first rollup are written when the next one fails: the insert stops half-way. */
     async run(rig, random) {
       await rig.command("ALTER TABLE telemetry_1m ADD CONSTRAINT IF NOT EXISTS broken CHECK event_count < 0");
-      await Bun.sleep(random.integer(200, 800));
+      await Bun.sleep(random.integer(100, 300));
+      // Until an insert has met it, if there is one to come.
+      const deadline = performance.now() + 1_500;
+      while (!(await lastError(rig)).includes("`broken`") && performance.now() < deadline) await Bun.sleep(20);
       await rig.command("ALTER TABLE telemetry_1m DROP CONSTRAINT IF EXISTS broken");
     },
   },
@@ -255,7 +258,7 @@ const diskFaults: readonly Fault[] = [
       const deadline = performance.now() + 1_500;
       let refused = false;
       while (!refused && performance.now() < deadline) refused = await sendLarge(rig, random);
-      await Bun.sleep(200);
+      await Bun.sleep(random.integer(200, 800));
       process.kill(pid, "SIGCONT");
       if (!refused) throw new Error("the journal never said that it was full");
     },
@@ -298,6 +301,16 @@ function fill(directory: string, path: string, leaveBytes: number): void {
     if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
   } finally {
     closeSync(file);
+  }
+}
+
+/** What the service last failed with; empty when it cannot be asked just now. */
+async function lastError(rig: Rig): Promise<string> {
+  try {
+    return JSON.stringify(await rig.get("/api/pipeline"));
+  } catch (error) {
+    if (error instanceof Error) return "";
+    throw error;
   }
 }
 

@@ -52,6 +52,13 @@ export interface Rig {
   remove(): void;
 }
 
+const openRigs = new Set<Rig>();
+
+/** For a campaign that is interrupted: nothing that it started may stay. */
+export async function stopOpenRigs(): Promise<void> {
+  await Promise.all([...openRigs].map((rig) => rig.stop()));
+}
+
 export async function createRig(options: RigOptions): Promise<Rig> {
   const directory = mkdtempSync(join(tmpdir(), "sluice-faults-"));
   const dataDir = join(directory, "data");
@@ -165,12 +172,14 @@ export async function createRig(options: RigOptions): Promise<Rig> {
       await proxy?.stop();
       // The embedded engine ends by itself once its parent is gone.
       await until("the engine has ended", () => rig.enginePid() === null, 10_000);
+      openRigs.delete(rig);
     },
     remove() {
       if (mounted) spawnSync("umount", ["-l", journalDirectory]);
       rmSync(directory, { recursive: true, force: true });
     },
   };
+  openRigs.add(rig);
   try {
     engine?.spawn();
     await engine?.ready();

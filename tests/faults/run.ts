@@ -6,7 +6,10 @@
 import { parseArgs } from "node:util";
 import { findFault, formatResult, runCampaign } from "./campaign.ts";
 import { faults } from "./faults.ts";
+import { stopOpenRigs } from "./rig.ts";
 import { sabotages } from "./sabotage.ts";
+
+const sabotageSettleTimeoutMs = 15_000;
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +36,9 @@ if (values.list) {
   }
   if (values.only) findFault(values.only);
   process.stdout.write(`seed ${seed}\n`);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => void stopOpenRigs().then(() => process.exit(130)));
+  }
   const result = await runCampaign({
     seed,
     rounds,
@@ -40,6 +46,8 @@ if (values.list) {
     ...(values.mode === "embedded" || values.mode === "external" ? { mode: values.mode } : {}),
     ...(values.sabotage ? { sabotage: values.sabotage } : {}),
     keep: values.keep,
+    // A break is to be noticed; it need not be waited for.
+    ...(values.sabotage ? { settleTimeoutMs: sabotageSettleTimeoutMs } : {}),
     goOn: values["go-on"],
     progress: (line) => process.stdout.write(`${line}\n`),
   });

@@ -29,6 +29,22 @@ export const sabotages: readonly Sabotage[] = [
     caughtBy: { fault: "exception-in-200" },
   },
   {
+    name: "any-200-confirms",
+    file: "workers/writer/clickhouse.ts",
+    edits: [
+      ['if (result.response_headers["x-clickhouse-query-id"] === result.query_id) return;', "if (result) return;"],
+    ],
+    caughtBy: { fault: "empty-success" },
+  },
+  {
+    name: "view-refusal-bisected",
+    file: "workers/writer/failure.ts",
+    edits: [
+      ['if (sorted === "rejected" && behindView.test(message)) {', "if (behindView.test(message) && code === 0) {"],
+    ],
+    caughtBy: { fault: "view-fails" },
+  },
+  {
     name: "segment-deleted-before-confirmation",
     file: "workers/writer/writer.ts",
     edits: [
@@ -39,7 +55,7 @@ export const sabotages: readonly Sabotage[] = [
       ],
       ["if (!(await commit(batch))) return;", ""],
     ],
-    caughtBy: { fault: "kill-service" },
+    caughtBy: { fault: "refuse" },
   },
   {
     name: "ack-before-write",
@@ -86,12 +102,6 @@ export const sabotages: readonly Sabotage[] = [
     file: "ddl/insert-settings.ts",
     edits: [["materialized_views_ignore_errors: 0", "materialized_views_ignore_errors: 1"]],
     caughtBy: { fault: "view-fails" },
-  },
-  {
-    name: "deduplication-off",
-    file: "ddl/insert-settings.ts",
-    edits: [["insert_deduplicate: 1", "insert_deduplicate: 0"]],
-    caughtBy: { fault: "reset-before-reply" },
   },
   {
     name: "views-not-deduplicated",

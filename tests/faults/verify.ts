@@ -30,7 +30,7 @@ interface PipelineAnswer {
 }
 
 /** Waits until everything that was accepted is stored, and compares every table and the live view with the ledger. */
-export async function verify(rig: Rig): Promise<Verdict> {
+export async function verify(rig: Rig, timeoutMs: number = settleTimeoutMs): Promise<Verdict> {
   let seen = "nothing";
   const violations: string[] = [];
   try {
@@ -46,7 +46,7 @@ export async function verify(rig: Rig): Promise<Verdict> {
           return false;
         }
       },
-      settleTimeoutMs,
+      timeoutMs,
       () => seen,
     );
   } catch (error) {
