@@ -10,8 +10,7 @@ const help = `Sluice: maintenance
 
   config                      every setting with its value in force, secrets masked
   verify-journal              check every frame of the journal; the service may be running
-  dead-letters                events that ClickHouse refused, by reason
-  dead-letters --events       the events themselves, as NDJSON that POST /ingest takes
+  dead-letters                events that ClickHouse refused, by reason; \`npm run dead-letter\` shows and replays them
   rotate-keys FILE NAME       give the key NAME in a file of keys a new secret, or add it
 
 Settings come from the environment, as the service's do (DATA_DIR says where the data is).
@@ -20,7 +19,7 @@ Settings come from the environment, as the service's do (DATA_DIR says where the
 function main(): number {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { help: { type: "boolean", short: "h" }, events: { type: "boolean" } },
+    options: { help: { type: "boolean", short: "h" } },
   });
   const [command, ...rest] = positionals;
   if (values.help || command === undefined) return say(help, command === undefined && !values.help ? 2 : 0);
@@ -30,7 +29,7 @@ function main(): number {
     case "verify-journal":
       return verifyJournal(parseConfig(process.env).DATA_DIR);
     case "dead-letters":
-      return printDeadLetters(parseConfig(process.env).DATA_DIR, values.events === true);
+      return printDeadLetters(parseConfig(process.env).DATA_DIR);
     case "rotate-keys":
       return printRotation(rest);
     default:
@@ -74,13 +73,8 @@ function verifyJournal(dataDirectory: string): number {
   return say(`${files.length} files, ${rows} rows, ${wrong} with damage\n`, wrong === 0 ? 0 : 1);
 }
 
-function printDeadLetters(dataDirectory: string, events: boolean): number {
+function printDeadLetters(dataDirectory: string): number {
   const letters = [...readDeadLetters(join(dataDirectory, "dead-letter"))];
-  if (events) {
-    // `received_at` is the server's to say.
-    const lines = letters.map(({ event: { received_at: _, ...event } }) => `${JSON.stringify(event)}\n`);
-    return say(lines.join(""));
-  }
   say(`${letters.length} dead letters in ${join(dataDirectory, "dead-letter")}\n`);
   const groups = Map.groupBy(letters, (letter) => letter.code);
   for (const [code, group] of [...groups].sort((a, b) => b[1].length - a[1].length)) printGroup(code, group);
