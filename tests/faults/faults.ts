@@ -255,9 +255,18 @@ const diskFaults: readonly Fault[] = [
       const pid = rig.enginePid();
       if (pid === null) return;
       process.kill(pid, "SIGSTOP");
-      const deadline = performance.now() + 1_500;
+      const deadline = performance.now() + 2_500;
       let refused = false;
-      while (!refused && performance.now() < deadline) refused = await sendLarge(rig, random);
+      // Smaller and smaller, until nothing fits any more.
+      for (const [events, characters] of [
+        [8, 60_000],
+        [1, 60_000],
+        [1, 4_000],
+        [1, 100],
+      ] as const) {
+        refused = false;
+        while (!refused && performance.now() < deadline) refused = await sendLarge(rig, random, events, characters);
+      }
       await Bun.sleep(random.integer(200, 800));
       process.kill(pid, "SIGCONT");
       if (!refused) throw new Error("the journal never said that it was full");
@@ -316,11 +325,11 @@ async function lastError(rig: Rig): Promise<string> {
 
 let largeSent = 0;
 
-/** Half a megabyte in one event's company; true once it was refused with the hint when to come back. */
-async function sendLarge(rig: Rig, random: Random): Promise<boolean> {
-  const events = Array.from({ length: 8 }, () => ({
+/** True once it was refused with the hint when to come back. */
+async function sendLarge(rig: Rig, random: Random, count: number, characters: number): Promise<boolean> {
+  const events = Array.from({ length: count }, () => ({
     id: `large-${process.pid}-${largeSent++}`,
-    event: { device_id: "", event_type: "large", value_string: String(random.integer(0, 9)).repeat(60_000) },
+    event: { device_id: "", event_type: "large", value_string: String(random.integer(0, 9)).repeat(characters) },
     poison: false,
     old: false,
   }));

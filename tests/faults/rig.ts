@@ -26,6 +26,7 @@ export const shutdownTimeoutMs = 2_000;
 const smallDisk = "size=12m,nr_inodes=4096";
 const password = "faults";
 const queryTimeoutMs = 15_000;
+const startTimeoutMs = 60_000;
 
 /** One service with its engine, and everything that was sent to it. */
 export interface Rig {
@@ -185,7 +186,12 @@ export async function createRig(options: RigOptions): Promise<Rig> {
     await engine?.ready();
     service.spawn();
     await service.ready();
-    await until("the schema is applied", async () => (await tables(rig)) === 9, 30_000);
+    let why = "";
+    const schemaIsApplied = async (): Promise<boolean> => {
+      why = JSON.stringify(await rig.get("/readyz"));
+      return (await tables(rig)) === 9;
+    };
+    await until("the schema is applied", schemaIsApplied, startTimeoutMs, () => why);
     await rig.command(
       `ALTER TABLE telemetry_events ADD CONSTRAINT IF NOT EXISTS no_poison CHECK ifNull(value_float, 0) != ${poisonValue}`,
     );

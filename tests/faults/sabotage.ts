@@ -131,6 +131,71 @@ export const sabotages: readonly Sabotage[] = [
     edits: [['return { class: "unavailable", code: null,', 'return { class: "rejected", code: null,']],
     caughtBy: { fault: "refuse" },
   },
+  {
+    name: "no-fsync",
+    file: "workers/journal/disk.ts",
+    edits: [["open.file.sync();\n      if (isNew) this.#syncDirectory();", "if (isNew) this.#syncDirectory();"]],
+    caughtBy: { test: "workers/journal/model.test.ts" },
+  },
+  {
+    name: "directory-not-synced",
+    file: "workers/journal/disk.ts",
+    edits: [["open.file.sync();\n      if (isNew) this.#syncDirectory();", "open.file.sync();"]],
+    caughtBy: { test: "workers/journal/model.test.ts" },
+  },
+  {
+    name: "refused-group-left-behind",
+    file: "workers/journal/disk.ts",
+    edits: [["open.file.truncate(open.end);\n      open.file.sync();", ""]],
+    caughtBy: { test: "workers/journal/model.test.ts" },
+  },
+  {
+    name: "index-before-payload",
+    file: "workers/ring/ring.ts",
+    edits: [
+      [
+        "    this.#words[at] = rows.length;",
+        "    Atomics.store(this.#control, word.head, (this.#head + frameBytes + gap) >>> 0);\n    this.#words[at] = rows.length;",
+      ],
+    ],
+    caughtBy: { test: "workers/ring/ring.test.ts" },
+  },
+  {
+    name: "split-not-recorded",
+    file: "workers/writer/inserter.ts",
+    edits: [["        await batch.recordSplit(range);", ""]],
+    caughtBy: { test: "workers/writer/inserter.test.ts" },
+  },
+  {
+    name: "progress-not-recorded",
+    file: "workers/writer/inserter.ts",
+    edits: [
+      [
+        "if (!whole && progress.inserts % insertsPerMark === 0) await record(batch, settledMark(range.to), progress);",
+        "",
+      ],
+    ],
+    caughtBy: { test: "workers/writer/inserter.test.ts" },
+  },
+  {
+    name: "dead-letter-sent-again",
+    file: "workers/writer/inserter.ts",
+    edits: [
+      ["if (isLeaf && deadLetters.has(letterId(batch, range.from)))", "if (isLeaf && letterId(batch, 0) === null)"],
+    ],
+    caughtBy: { test: "workers/writer/inserter.test.ts" },
+  },
+  {
+    name: "age-by-wall-clock",
+    file: "workers/writer/writer.ts",
+    edits: [
+      [
+        "const ageMs = open.rowCount === 0 ? 0 : deps.monotonicNow() - openSinceMs;",
+        "const ageMs = open.rowCount === 0 ? 0 : deps.now() - open.sinceMs;",
+      ],
+    ],
+    caughtBy: { test: "workers/writer/thread.test.ts" },
+  },
 ];
 
 /** Throws when the source is not what the sabotage was written for: a break that does not break proves nothing. */

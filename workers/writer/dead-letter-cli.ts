@@ -1,102 +1,125 @@
-/** `npm run dead-letter -- list | show ID | replay [ID …|--all] [--url URL] [--key KEY] [--force]`. Safe while the service runs. */
-import { join, resolve } from "node:path";
+/**
+ * `npm run dead-letter -- list | show ID | replay [ID… | --all]`: events that ClickHouse refused. Safe while the service runs.
+ * DATA_DIR says where the data is, as for the service.
+ */
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { parseConfig } from "../../server/config.ts";
-import { type DeadLetter, readDeadLetters, readReplays, recordReplays } from "./dead-letter.ts";
+import { ConfigError, parseConfig } from "../../server/config.ts";
+import { lockDirectory } from "../../server/ops/directory-lock.ts";
+import { type DeadLetter, readDeadLetters, readReplays } from "./dead-letter.ts";
+import { replayLetters } from "./replay.ts";
 
-const usage = `npm run dead-letter -- list                     what ClickHouse refused, oldest first
-npm run dead-letter -- show ID                  one letter, whole
-npm run dead-letter -- replay ID … | --all      post the events again, with their own timestamps
-  --url URL    the service (default http://127.0.0.1:8000)
-  --key KEY    an ingest key, where keys are set
-  --force      also letters whose earlier replay was cut off more than an hour ago, which may be stored already
-DATA_DIR says where the letters are (default ./data).
+const help = `Dead letters: events that ClickHouse refused
+
+  list                   one line each: id, when, ClickHouse's code, device, event type, reason
+  show ID                the letter as JSON
+  replay ID… | --all     sends the events to the service again, with their own timestamps
+
+    --url URL            the service (default: HOST and PORT of the environment)
+    --key SECRET         an ingest key
+    --force              also what a replay that was cut off more than an hour ago may have sent already
+
+A replay sends each event under its letter's id as Idempotency-Key, so it is stored once however often the replay is
+repeated within an hour. What was accepted is no letter any more; what ClickHouse refuses again is a new one.
 `;
-
-/** The service remembers an Idempotency-Key for an hour; a replay cut off before that may have been accepted and forgotten. */
-const keyAgeMs = 3_500_000;
+const reasonShown = 100;
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: process.argv.slice(2),
+  const { positionals, values } = parseArgs({
     allowPositionals: true,
     options: {
+      help: { type: "boolean", short: "h" },
       all: { type: "boolean", default: false },
       force: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-      url: { type: "string", default: "http://127.0.0.1:8000" },
+      url: { type: "string" },
       key: { type: "string" },
     },
   });
   const [command, ...ids] = positionals;
-  const directory = join(resolve(parseConfig(process.env).DATA_DIR), "dead-letter");
-  const letters = [...readDeadLetters(directory)];
-  if (command === "list" && !values.help) return list(letters);
-  if (command === "show" && ids.length === 1) return show(letters, ids[0] as string);
-  if (command === "replay" && (values.all || ids.length > 0)) {
-    const chosen = values.all ? letters : letters.filter(({ id }) => ids.includes(id));
-    for (const id of ids)
-      if (!chosen.some((letter) => letter.id === id)) process.stderr.write(`no dead letter ${id}\n`);
-    const done = await replay(directory, chosen, values.url, values.key, values.force);
-    process.stdout.write(`${done} of ${chosen.length} replayed\n`);
-    return done === chosen.length && chosen.length >= ids.length ? 0 : 1;
+  if (values.help || command === undefined) return say(help, values.help ? 0 : 2);
+  const config = parseConfig(process.env);
+  const directory = join(config.DATA_DIR, "dead-letter");
+  switch (command) {
+    case "list":
+      return list(directory);
+    case "show":
+      return show(directory, ids[0]);
+    case "replay": {
+      if (values.all === ids.length > 0) return complain("replay: name the letters, or --all");
+      const chosen = choose(directory, values.all ? null : ids);
+      if (typeof chosen === "string") return complain(chosen);
+      if (chosen.length === 0) return say("there are no dead letters\n");
+      const lock = lockDirectory(directory);
+      if (!lock.ok) return complain("another replay is running on this directory");
+      try {
+        const host = config.HOST.includes(":") ? `[${config.HOST.replace(/^\[|\]$/g, "")}]` : config.HOST;
+        const result = await replayLetters(
+          { fetch, now: () => new Date(), pause: (ms) => Bun.sleep(ms), say: warn },
+          {
+            directory,
+            url: values.url ?? `http://${host}:${config.PORT}`,
+            key: values.key ?? null,
+            force: values.force,
+          },
+          chosen,
+        );
+        say(`${result.replayed} of ${chosen.length} replayed\n`);
+        return result.refused + result.left > 0 ? 1 : 0;
+      } finally {
+        lock.release();
+      }
+    }
+    default:
+      return complain(`${command}: allowed is list, show or replay`);
   }
-  process.stdout.write(usage);
-  return values.help ? 0 : 2;
 }
 
-function list(letters: readonly DeadLetter[]): number {
-  for (const { id, at, code, event, reason } of letters) {
-    const words = reason.replaceAll(/\s+/g, " ").slice(0, 80);
-    process.stdout.write(`${id}\t${at}\t${code ?? "-"}\t${event.device_id}\t${event.event_type}\t${words}\n`);
+function list(directory: string): number {
+  const begun = new Set(readReplays(directory).flatMap(({ id, state }) => (state === "begun" ? [id] : [])));
+  let count = 0;
+  for (const { id, at, code, event, reason } of readDeadLetters(directory)) {
+    const words = reason.replaceAll(/\s+/g, " ").slice(0, reasonShown);
+    const note = begun.has(id) ? "a replay of it was cut off; " : "";
+    say(`${id}\t${at}\t${code ?? "-"}\t${event.device_id}\t${event.event_type}\t${note}${words}\n`);
+    count++;
   }
-  process.stderr.write(`${letters.length} dead letters\n`);
+  process.stderr.write(`${count} dead letters in ${directory}\n`);
   return 0;
 }
 
-function show(letters: readonly DeadLetter[], id: string): number {
-  const letter = letters.find((each) => each.id === id);
-  if (!letter) process.stderr.write(`no dead letter ${id}\n`);
-  else process.stdout.write(`${JSON.stringify(letter, null, 2)}\n`);
-  return letter ? 0 : 1;
+function show(directory: string, id: string | undefined): number {
+  if (id === undefined) return complain("show: which one?");
+  const found = choose(directory, [id]);
+  return typeof found === "string" ? complain(found) : say(`${JSON.stringify(found[0], null, 2)}\n`);
 }
 
-/** Posts one letter after the other under its own Idempotency-Key, so that a repeated replay stores nothing twice. */
-async function replay(
-  directory: string,
-  letters: readonly DeadLetter[],
-  url: string,
-  key: string | undefined,
-  force: boolean,
-): Promise<number> {
-  const begun = new Map(readReplays(directory).map(({ id, at }) => [id, Date.parse(at)]));
-  let done = 0;
-  for (const { id, event } of letters) {
-    const earlier = begun.get(id);
-    if (earlier !== undefined && Date.now() - earlier > keyAgeMs && !force) {
-      process.stderr.write(`${id}: a replay was cut off over an hour ago; the event may be stored already (--force)\n`);
-      continue;
-    }
-    if (earlier === undefined) recordReplays(directory, [{ id, at: new Date().toISOString(), state: "begun" }]);
-    // When it was received is the server's to say.
-    const { received_at: _, ...sent } = event;
-    const response = await fetch(new URL("/ingest", url), {
-      method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        "Idempotency-Key": `dead-letter ${new Bun.CryptoHasher("sha256").update(id).digest("hex")}`,
-        ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
-      },
-      body: JSON.stringify(sent),
-    });
-    if (response.status === 202) {
-      recordReplays(directory, [{ id, at: new Date().toISOString(), state: "done" }]);
-      done++;
-    } else {
-      process.stderr.write(`${id}: ${response.status} ${await response.text()}\n`);
-    }
-  }
-  return done;
+/** The named letters, or all; a text when one of them is not there. */
+function choose(directory: string, ids: readonly string[] | null): DeadLetter[] | string {
+  const wanted = ids === null ? null : new Set(ids);
+  const found: DeadLetter[] = [];
+  for (const letter of readDeadLetters(directory)) if (wanted?.delete(letter.id) ?? true) found.push(letter);
+  const [missing] = wanted ?? [];
+  return missing === undefined ? found : `${missing}: no such dead letter in ${directory}`;
 }
 
-process.exitCode = await main();
+function say(text: string, code = 0): number {
+  process.stdout.write(text);
+  return code;
+}
+
+function warn(text: string): void {
+  process.stderr.write(text);
+}
+
+function complain(text: string): number {
+  warn(`${text}\n`);
+  return 2;
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  const known = error instanceof ConfigError || (error instanceof TypeError && "code" in error);
+  if (!known) throw error;
+  process.exit(complain((error as Error).message));
+}

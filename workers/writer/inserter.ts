@@ -73,8 +73,11 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
   let deadLetterFailure: string | null = null;
   let schemaApplied = false;
 
+  /** It begins as "unavailable", which is news all the same once it is why nothing comes through. */
+  let announced = false;
   const setState = (next: ClickHouseState): void => {
-    if (next === state) return;
+    if (next === state && announced) return;
+    announced = true;
     state = next;
     log(next === "ok" ? "info" : "error", `ClickHouse is ${next}`, next === "ok" ? {} : { error: lastError?.message });
     deps.onStatus();

@@ -1,0 +1,233 @@
+import { afterEach, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { RowEncoder } from "../../server/contract/row.ts";
+import { openDiskJournal } from "../journal/disk.ts";
+import { realFiles } from "../journal/files.ts";
+import { createRingMemory, RingConsumer, RingProducer } from "../ring/ring.ts";
+import { startWriter, type WriterClient } from "./client.ts";
+import type { FromWriter, StoredBatch, WriterStatus } from "./messages.ts";
+import { createWriter } from "./writer.ts";
+
+/** Ends what a test started, whatever became of it. */
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function until(what: string, condition: () => boolean, timeoutMs = 20_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await Bun.sleep(5);
+  }
+}
+
+type Answer = (response: ServerResponse, insert: { token: string; body: Buffer; count: number }) => void;
+
+const confirm = (response: ServerResponse): void => void response.end();
+
+/** ClickHouse's HTTP interface: answers what the schema asks, and inserts into `telemetry_events` as the test says. */
+async function startFakeClickHouse(answer: Answer) {
+  const inserts: { token: string; body: Buffer }[] = [];
+  const server = createServer((request, response) => void take(request, response));
+  async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+    } catch (error) {
+      if (error instanceof Error) return;
+      throw error;
+    }
+    const { searchParams } = new URL(request.url ?? "", "http://fake");
+    response.setHeader("X-ClickHouse-Query-Id", searchParams.get("query_id") ?? "");
+    if (!(searchParams.get("query") ?? "").includes("telemetry_events (")) {
+      response.end();
+      return;
+    }
+    const insert = { token: searchParams.get("insert_deduplication_token") ?? "", body: Buffer.concat(chunks) };
+    inserts.push(insert);
+    answer(response, { ...insert, count: inserts.length });
+  }
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  cleanups.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { inserts, url: `http://127.0.0.1:${port}` };
+}
+
+interface Thread {
+  readonly writer: WriterClient;
+  readonly stored: StoredBatch[];
+  readonly directory: string;
+  durableRows: number;
+  status: WriterStatus | undefined;
+  push(devices: readonly string[]): void;
+}
+
+async function startThread(url: string, insertTimeoutMs: number): Promise<Thread> {
+  const directory = mkdtempSync(join(tmpdir(), "sluice-writer-"));
+  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+  let epoch = 0;
+  const thread: Thread = {
+    writer: startWriter(
+      {
+        ring: createRingMemory(1 << 20),
+        journalDirectory: join(directory, "journal"),
+        journalMaxBytes: 1 << 24,
+        deadLetterDirectory: join(directory, "dead-letter"),
+        deadLetterMaxBytes: 1 << 20,
+        batchRows: 1000,
+        segmentMaxBytes: 1 << 20,
+        flushIntervalMs: 10,
+        segmentMaxAgeMs: 100,
+        insertTimeoutMs,
+        retentionDays: 90,
+        redis: null,
+      },
+      {
+        durable: (message) => {
+          thread.durableRows += message.rows;
+        },
+        stored: (message) => thread.stored.push(message.batch),
+        status: (message) => {
+          thread.status = message.status;
+        },
+      },
+    ),
+    stored: [],
+    directory,
+    durableRows: 0,
+    status: undefined,
+    push(devices) {
+      const encoder = new RowEncoder();
+      for (const device_id of devices) encoder.encode({ device_id, event_type: "t" }, 1_000, 1_000);
+      if (!thread.writer.ring.tryPush(encoder.bytes(), devices.length, ++epoch)) throw new Error("the ring is full");
+      thread.writer.ring.closeEpoch(epoch);
+      thread.writer.wake();
+    },
+  };
+  cleanups.push(() => thread.writer.stop(0));
+  await thread.writer.ready;
+  thread.writer.connect({ urls: [url], user: "default", password: "", database: "default", cluster: null });
+  return thread;
+}
+
+const segments = ({ directory }: Thread): string[] =>
+  existsSync(join(directory, "journal"))
+    ? readdirSync(join(directory, "journal")).filter((name) => name.endsWith(".seg"))
+    : [];
+
+test("rows go from the ring through the journal into ClickHouse, byte for byte", async () => {
+  const clickhouse = await startFakeClickHouse(confirm);
+  const thread = await startThread(clickhouse.url, 5_000);
+  thread.push(["a", "b"]);
+  await until("stored", () => thread.stored.length === 1);
+  const encoder = new RowEncoder();
+  for (const device_id of ["a", "b"]) encoder.encode({ device_id, event_type: "t" }, 1_000, 1_000);
+  expect(clickhouse.inserts.map(({ body }) => body)).toEqual([Buffer.from(encoder.bytes())]);
+  expect(thread.stored[0]).toMatchObject({ rows: 2, deadLettered: 0, attempts: 1 });
+  expect(thread.durableRows).toBe(2);
+  await until("the segment is gone", () => segments(thread).length === 0);
+});
+
+const notConfirmations: Record<string, Answer> = {
+  "an empty success that is not ClickHouse's": (response) => {
+    response.removeHeader("X-ClickHouse-Query-Id");
+    response.end();
+  },
+  "a page of a proxy": (response) => {
+    response.removeHeader("X-ClickHouse-Query-Id");
+    response.end("<html>welcome</html>");
+  },
+  "an exception behind a 200": (response) => {
+    response.end("Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED) (version 26.7)");
+  },
+  "a success cut short": (response) => {
+    response.writeHead(200, { "Content-Length": "10" });
+    response.write("Code");
+    setTimeout(() => response.socket?.destroy(), 5);
+  },
+  "an exception": (response) => {
+    response.writeHead(500, { "X-ClickHouse-Exception-Code": "252" });
+    response.end("Code: 252. DB::Exception: Too many parts. (TOO_MANY_PARTS) (version 26.7)");
+  },
+  "a closed connection": (response) => void response.socket?.destroy(),
+};
+
+for (const [what, answer] of Object.entries(notConfirmations)) {
+  test(`${what} confirms nothing: the batch is sent again, the same, until it is confirmed`, async () => {
+    const clickhouse = await startFakeClickHouse((response, insert) =>
+      insert.count <= 2 ? answer(response, insert) : confirm(response),
+    );
+    const thread = await startThread(clickhouse.url, 5_000);
+    thread.push(["a"]);
+    await until("stored", () => thread.stored.length === 1);
+    expect(clickhouse.inserts.length).toBe(3);
+    expect(new Set(clickhouse.inserts.map(({ token }) => token)).size).toBe(1);
+    expect(new Set(clickhouse.inserts.map(({ body }) => body.toString("hex"))).size).toBe(1);
+    expect(thread.stored[0]?.attempts).toBe(3);
+  });
+}
+
+test("a ClickHouse slower than INSERT_TIMEOUT gets longer with each attempt, until it can answer", async () => {
+  const clickhouse = await startFakeClickHouse((response) => void setTimeout(() => response.end(), 700));
+  const thread = await startThread(clickhouse.url, 200);
+  thread.push(["a"]);
+  await until("stored", () => thread.stored.length === 1);
+  expect(thread.stored[0]?.attempts).toBeGreaterThanOrEqual(4);
+  expect(thread.stored[0]?.attempts).toBeLessThanOrEqual(10);
+});
+
+test("a stop is bounded while ClickHouse hangs, and the batch stays", async () => {
+  const clickhouse = await startFakeClickHouse(() => undefined);
+  const thread = await startThread(clickhouse.url, 60_000);
+  thread.push(["a", "b", "c"]);
+  await until("the insert is under way", () => clickhouse.inserts.length === 1);
+  const startedMs = performance.now();
+  expect(await thread.writer.stop(200)).toBe(3);
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  expect(segments(thread).length).toBe(1);
+});
+
+test("a batch is sealed by its age although the wall clock is set back by a day", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "sluice-writer-"));
+  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+  let wallMs = 1_700_000_000_000;
+  let monotonicMs = 0;
+  const { journal } = await openDiskJournal({
+    files: realFiles,
+    directory,
+    maxBytes: 1 << 20,
+    nowMs: () => wallMs,
+    log: () => undefined,
+  });
+  const memory = createRingMemory(1 << 16);
+  const ring = new RingProducer(memory);
+  const posted: FromWriter[] = [];
+  const writer = createWriter(
+    {
+      ring: new RingConsumer(memory),
+      journal,
+      now: () => wallMs,
+      monotonicNow: () => monotonicMs,
+      post: (message) => void posted.push(message),
+      log: () => undefined,
+    },
+    { batchRows: 1000, segmentMaxBytes: 1 << 20, flushIntervalMs: 1000, segmentMaxAgeMs: 60_000 },
+  );
+  cleanups.push(() => writer.stop(0));
+  ring.tryPush(new Uint8Array([1]), 1, 1);
+  ring.closeEpoch(1);
+  writer.wake();
+  await until("durable", () => posted.some(({ type }) => type === "durable"));
+  wallMs -= 86_400_000;
+  expect(posted.some(({ type }) => type === "sealed")).toBe(false);
+  monotonicMs += 1001;
+  await until("sealed", () => posted.some(({ type }) => type === "sealed"));
+});
