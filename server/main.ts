@@ -336,7 +336,7 @@ async function serve(config: Config, log: Log): Promise<void> {
       { url: config.REDIS_URL, instance },
     );
   }
-  ingest.keys.recover(recovery.keys);
+  ingest.recover(recovery.keys, recovery.recovered.length);
   pipeline.recovered(
     recovery.recovered.reduce((sum, rows) => sum + rows, 0),
     recovery.deadLetters,

@@ -47,4 +47,37 @@ describe("acknowledgements", () => {
     waiters.stored(4, false);
     expect(await late).toBe(false);
   });
+
+  test("who asks after an epoch was settled is told at once, dead letters or not", async () => {
+    const waiters = new StoredWaiters();
+    waiters.stored(3, true);
+    waiters.stored(5, false);
+    waiters.stored(6, true);
+    const answers = await Promise.all([0, 3, 4, 5, 6].map((epoch) => waiters.wait(epoch, 60_000)));
+    expect(answers).toEqual([true, true, false, false, true]);
+    expect(await waiters.wait(null, 60_000)).toBe(false);
+  });
+
+  test("a dead letter in one batch of an earlier run leaves all of that run in doubt, and nothing else", async () => {
+    const waiters = new StoredWaiters();
+    waiters.recovered(3);
+    const last = waiters.wait(3, 60_000);
+    for (const [epoch, complete] of [
+      [1, true],
+      [2, false],
+      [3, true],
+      [4, true],
+    ] as const) {
+      waiters.stored(epoch, complete);
+    }
+    expect(await last).toBe(false);
+    expect(await waiters.wait(4, 60_000)).toBe(true);
+  });
+
+  test("however many batches have dead letters, none of theirs is called stored", async () => {
+    const waiters = new StoredWaiters();
+    for (let epoch = 1; epoch <= 2_000; epoch++) waiters.stored(epoch, epoch % 2 === 0);
+    for (let epoch = 1; epoch <= 2_000; epoch += 2) expect(await waiters.wait(epoch, 60_000)).toBe(false);
+    expect(await waiters.wait(2_000, 60_000)).toBe(true);
+  });
 });

@@ -50,12 +50,34 @@ export class Acknowledgements {
   }
 }
 
+/** What an accepted request came to. */
+export interface Accepted {
+  /** The body of its 202. */
+  readonly answer: string;
+  /** Its events are in ClickHouse once this epoch is; 0: there are none. Null: this instance cannot tell. */
+  readonly epoch: number | null;
+}
+
+/** Stretches of epochs with dead letters that are remembered apart; past it, neighbours become one. */
+const gapsMax = 256;
+
 /** Requests with `?wait=stored`: until the batch of their epoch is in ClickHouse. */
 export class StoredWaiters {
   readonly #waiting = new Set<{ epoch: number; settle: (stored: boolean) => void }>();
+  /** Epochs whose batch had dead letters, in order: whose they were is not known, so nobody is told "stored". */
+  readonly #gaps: { from: number; to: number }[] = [];
+  #settledEpoch = 0;
+  #recoveredEpoch = 0;
+
+  /** Epochs up to this one are of an earlier run: in which of them a request's events are is not known. */
+  recovered(lastEpoch: number): void {
+    this.#recoveredEpoch = lastEpoch;
+  }
 
   /** Resolves true when every row of the epoch is in ClickHouse, false when that is not known after `timeoutMs`. */
-  wait(epoch: number, timeoutMs: number): Promise<boolean> {
+  wait(epoch: number | null, timeoutMs: number): Promise<boolean> {
+    if (epoch === null) return Promise.resolve(false);
+    if (epoch <= this.#settledEpoch) return Promise.resolve(this.#isComplete(epoch));
     return new Promise((resolve) => {
       const entry = {
         epoch,
@@ -72,11 +94,25 @@ export class StoredWaiters {
 
   /** A batch that holds the epochs up to this one is settled; `complete`: none of its rows was dead-lettered. */
   stored(epoch: number, complete: boolean): void {
-    for (const entry of this.#waiting) if (entry.epoch <= epoch) entry.settle(complete);
+    if (epoch <= this.#settledEpoch) return;
+    if (!complete) this.#addGap(this.#settledEpoch + 1, epoch);
+    this.#settledEpoch = epoch;
+    for (const entry of this.#waiting) if (entry.epoch <= epoch) entry.settle(this.#isComplete(entry.epoch));
   }
 
   /** Nothing will be confirmed any more. */
   giveUp(): void {
     for (const entry of this.#waiting) entry.settle(false);
+  }
+
+  #addGap(from: number, to: number): void {
+    const isRecovered = from <= this.#recoveredEpoch;
+    this.#gaps.push({ from: isRecovered ? 1 : from, to: isRecovered ? Math.max(to, this.#recoveredEpoch) : to });
+    const [first, second] = this.#gaps;
+    if (this.#gaps.length > gapsMax && first && second) this.#gaps.splice(0, 2, { from: first.from, to: second.to });
+  }
+
+  #isComplete(epoch: number): boolean {
+    return !this.#gaps.some(({ from, to }) => from <= epoch && epoch <= to);
   }
 }

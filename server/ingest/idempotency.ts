@@ -1,9 +1,9 @@
 import type { KeyRecord } from "../../workers/journal/journal.ts";
 import { limits } from "../contract/limits.ts";
+import type { Accepted } from "./acknowledgements.ts";
 
-/** The answer that the first request with a key got. */
-export interface RememberedAnswer {
-  readonly answer: string;
+/** What the first request with a key came to. */
+export interface RememberedAnswer extends Accepted {
   readonly atMs: number;
 }
 
@@ -15,7 +15,7 @@ export class IdempotencyKeys {
   /** In order of age: a Map keeps insertion order, and keys are inserted with the present time. */
   readonly #answers = new Map<string, RememberedAnswer>();
   /** Requests whose events are on their way: a second one with the same key waits for the first one's outcome. */
-  readonly #underWay = new Map<string, Promise<Response>>();
+  readonly #underWay = new Map<string, Promise<Accepted | Response>>();
   readonly #maxKeys: number;
 
   constructor(maxKeys: number) {
@@ -26,9 +26,10 @@ export class IdempotencyKeys {
     return this.#answers.size;
   }
 
-  recover(records: readonly KeyRecord[]): void {
+  /** Keys of an earlier run, whose events are in ClickHouse or in one of the epochs up to `lastEpoch`. */
+  recover(records: readonly KeyRecord[], lastEpoch: number): void {
     for (const { key, atMs, answer } of [...records].sort((a, b) => a.atMs - b.atMs)) {
-      this.#answers.set(key, { answer, atMs });
+      this.#answers.set(key, { answer, atMs, epoch: lastEpoch });
     }
   }
 
@@ -37,7 +38,7 @@ export class IdempotencyKeys {
     return found && nowMs - found.atMs < limits.idempotencyKeyAgeMs ? found : undefined;
   }
 
-  underWay(key: string): Promise<Response> | undefined {
+  underWay(key: string): Promise<Accepted | Response> | undefined {
     return this.#underWay.get(key);
   }
 
@@ -51,14 +52,14 @@ export class IdempotencyKeys {
   }
 
   /** Runs `respond` as the one request under way with this key. */
-  begin(key: string, respond: () => Promise<Response>): Promise<Response> {
+  begin(key: string, respond: () => Promise<Accepted | Response>): Promise<Accepted | Response> {
     const outcome = respond().finally(() => this.#underWay.delete(key));
     this.#underWay.set(key, outcome);
     return outcome;
   }
 
-  remember(key: string, answer: string, atMs: number): void {
+  remember(key: string, answer: RememberedAnswer): void {
     this.#answers.delete(key);
-    this.#answers.set(key, { answer, atMs });
+    this.#answers.set(key, answer);
   }
 }

@@ -42,11 +42,11 @@ function create() {
     journalMaxBytes,
     idempotencyMaxKeys: 10,
   });
-  const post = (body: string | ReadableStream, query = "") =>
+  const post = (body: string | ReadableStream, query = "", headers: Record<string, string> = {}) =>
     ingest.handle(
       new Request(`http://localhost/ingest${query}`, {
         method: "POST",
-        headers: { "Content-Type": "application/json" },
+        headers: { "Content-Type": "application/json", ...headers },
         body,
       }),
     );
@@ -110,4 +110,39 @@ test("wait=stored without a good event is answered at once; the number left out 
   const answer = (await response.json()) as { rejected: unknown[]; [field: string]: unknown };
   expect(answer).toMatchObject({ status: "stored", event_count: 0, rejected_count: 80 });
   expect(answer.rejected).toHaveLength(100);
+});
+
+test("a replayed key waits for the first request's events as the first request would", async () => {
+  const { ingest, post } = create();
+  const key = { "Idempotency-Key": "k" };
+  const first = post(event, "", key);
+  const whileUnderWay = post(event, "?wait=stored", key);
+  await settled();
+  ingest.durable(1);
+  const onceDurable = post(event, "?wait=stored", key);
+  expect((await first).status).toBe(202);
+  let answered = false;
+  void Promise.race([whileUnderWay, onceDurable]).then(() => {
+    answered = true;
+  });
+  await settled();
+  expect(answered).toBe(false);
+  ingest.stored(1, true);
+  for (const replay of [whileUnderWay, onceDurable, post(event, "?wait=stored", key)]) {
+    const answer = await replay;
+    expect([answer.status, await answer.json()]).toEqual([200, { status: "stored", event_count: 1 }]);
+  }
+  // Who does not ask for it is answered as before.
+  expect((await post(event, "", key)).status).toBe(202);
+  expect(ingest.counts.accepted).toBe(1);
+});
+
+test("a replayed key of an earlier run waits until what that run left is stored", async () => {
+  const { ingest, post } = create();
+  ingest.recover([{ key: "\0k", atMs: Date.now(), answer: '{"status":"queued","event_count":7}' }], 2);
+  const replay = post(event, "?wait=stored", { "Idempotency-Key": "k" });
+  ingest.stored(1, true);
+  await settled();
+  ingest.stored(2, true);
+  expect(await (await replay).json()).toEqual({ status: "stored", event_count: 7 });
 });

@@ -10,7 +10,7 @@ import type { EventError, IngestAnswer } from "../contract/ingest.ts";
 import { limits } from "../contract/limits.ts";
 import { LoneSurrogateError, RowEncoder } from "../contract/row.ts";
 import { errorResponse } from "../ops/errors.ts";
-import { Acknowledgements, type Durability, StoredWaiters } from "./acknowledgements.ts";
+import { type Accepted, Acknowledgements, type Durability, StoredWaiters } from "./acknowledgements.ts";
 import { createBodyReader } from "./body.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
 import { malformedLine, type ParsedRequest, parseJson, parseNdjson, tooManyEvents } from "./parse.ts";
@@ -63,7 +63,8 @@ export interface Ingest {
   /** POST /ingest. */
   handle(request: Request): Promise<Response>;
   readonly counts: IngestCounts;
-  readonly keys: IdempotencyKeys;
+  /** Before the first request: what an earlier run left. Its batches have the epochs from 1 on. */
+  recover(keys: readonly KeyRecord[], batches: number): void;
   /** Reports of the writer thread, in its order. */
   durable(rows: number, cuts?: readonly number[]): void;
   refused(rows: number, reason: "journal_full" | "journal_failed", message: string): void;
@@ -88,6 +89,33 @@ const textEncoder = new TextEncoder();
 
 function answerText(answer: IngestAnswer): string {
   return JSON.stringify(answer);
+}
+
+const waits = ["stored"] as const;
+const errorModes = ["skip"] as const;
+
+/** What the query asks for. */
+interface Asked {
+  /** `wait=stored` */
+  readonly stored: boolean;
+  /** `on_error=skip` */
+  readonly skip: boolean;
+}
+
+const plainly: Asked = { stored: false, skip: false };
+
+/** A value that this route does not know is refused: who asked for `wait=store` must not believe that it waited. */
+function readAsked(query: string): Asked | { readonly fault: string } {
+  if (query === "") return plainly;
+  const parameters = new URLSearchParams(query);
+  for (const [name, allowed] of [
+    ["wait", waits],
+    ["on_error", errorModes],
+  ] as const) {
+    const wrong = parameters.getAll(name).find((value) => !allowed.some((each) => each === value));
+    if (wrong !== undefined) return { fault: `${name}: allowed is ${allowed.join(" or ")}` };
+  }
+  return { stored: parameters.has("wait"), skip: parameters.has("on_error") };
 }
 
 function storedAnswer(queued: string): Response {
@@ -171,12 +199,26 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     if (awayBecause !== null) return refuse("journal_failed", `${awayBecause}; nothing was accepted`);
     const principal = access.ingest(request);
     if (principal instanceof Response) return principal;
+    const asked = readAsked(searchOf(request.url));
+    if ("fault" in asked) return refuse("invalid_parameter", asked.fault);
     const key = request.headers.get("idempotency-key");
-    return key === null ? take(request, principal, null) : takeOnce(request, principal, key);
+    const outcome = await (key === null
+      ? take(request, principal, asked.skip, null)
+      : takeOnce(request, principal, asked.skip, key));
+    if (outcome instanceof Response) return outcome;
+    const { answer, epoch } = outcome;
+    // A replay waits like the first request: what counts is whether the events are stored, not who sent them.
+    if (asked.stored && (await storedWaiters.wait(epoch, limits.waitStoredMs))) return storedAnswer(answer);
+    return new Response(answer, queuedInit);
   }
 
   /** The same key from the same ingest key within an hour: the first answer again, nothing stored twice. */
-  async function takeOnce(request: Request, principal: IngestPrincipal, given: string): Promise<Response> {
+  async function takeOnce(
+    request: Request,
+    principal: IngestPrincipal,
+    skip: boolean,
+    given: string,
+  ): Promise<Accepted | Response> {
     if (given.length === 0 || given.length > limits.idempotencyKeyCharacters) {
       return refuse(
         "malformed_request",
@@ -185,35 +227,47 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     }
     const key = `${principal.name}\0${given}`;
     const known = keys.find(key, now());
-    if (known) return new Response(known.answer, queuedInit);
-    const first = keys.underWay(key);
-    if (first) return (await first).clone();
-    if (!keys.tryReserve(now())) {
-      return refuse("idempotency_full", "no more idempotency keys can be remembered now (IDEMPOTENCY_MAX_KEYS)");
+    if (known) return known;
+    let outcome = keys.underWay(key);
+    if (outcome === undefined) {
+      if (!keys.tryReserve(now())) {
+        return refuse("idempotency_full", "no more idempotency keys can be remembered now (IDEMPOTENCY_MAX_KEYS)");
+      }
+      outcome = keys.begin(key, () => takeFirst(request, principal, skip, key));
     }
-    return (await keys.begin(key, () => takeFirst(request, principal, key))).clone();
+    const settled = await outcome;
+    return settled instanceof Response ? settled.clone() : settled;
   }
 
   /** The first request with a key here; another instance may have had one before. */
-  async function takeFirst(request: Request, principal: IngestPrincipal, key: string): Promise<Response> {
+  async function takeFirst(
+    request: Request,
+    principal: IngestPrincipal,
+    skip: boolean,
+    key: string,
+  ): Promise<Accepted | Response> {
     const shared = deps.sharedKeys?.();
-    if (!shared) return take(request, principal, key);
+    if (!shared) return take(request, principal, skip, key);
     const reserved = await shared.reserveKey(key);
-    if (reserved.kind === "answered") return new Response(reserved.answer, queuedInit);
+    // In which cut the other instance's events are is not known here, so neither is when they are stored.
+    if (reserved.kind === "answered") return { answer: reserved.answer, epoch: null };
     if (reserved.kind === "busy") {
       return refuse("journal_failed", "another instance is busy with this Idempotency-Key; nothing was accepted here");
     }
     if (reserved.kind === "away") return refuse("journal_failed", "Redis is away; nothing was accepted");
-    const response = await take(request, principal, key);
-    if (!response.ok) shared.releaseKey(key);
-    return response;
+    const outcome = await take(request, principal, skip, key);
+    if (outcome instanceof Response) shared.releaseKey(key);
+    return outcome;
   }
 
-  async function take(request: Request, principal: IngestPrincipal, key: string | null): Promise<Response> {
+  async function take(
+    request: Request,
+    principal: IngestPrincipal,
+    skip: boolean,
+    key: string | null,
+  ): Promise<Accepted | Response> {
     const body = await bodies.read(request);
     if (!body.ok) return refuse(body.code, body.message);
-    const query = searchOf(request.url);
-    const skip = query !== "" && new URLSearchParams(query).get("on_error") === "skip";
     const parsed = body.ndjson ? parseNdjson(body.text, skip, options.maxEvents) : parseJson(body.text);
     if (!parsed.ok) return refuseParsed(parsed);
     const { events } = parsed;
@@ -256,8 +310,8 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
             event_count: encoded.rowCount,
             ...(encoded.rejectedCount > 0 ? { rejected: encoded.rejected, rejected_count: encoded.rejectedCount } : {}),
           });
-    const waitStored = query !== "" && new URLSearchParams(query).get("wait") === "stored";
-    if (encoded.rowCount === 0) return waitStored ? storedAnswer(answer) : new Response(answer, queuedInit);
+    // Nothing to store is stored from the start.
+    if (encoded.rowCount === 0) return { answer, epoch: 0 };
 
     const atMs = now();
     const epoch = aggregator.currentEpoch;
@@ -270,10 +324,9 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     }
     const durability = await acknowledgements.wait(encoded.rowCount);
     if (!durability.ok) return refuseDurability(durability);
-    if (key !== null) keys.remember(key, answer, atMs);
+    if (key !== null) keys.remember(key, { answer, epoch, atMs });
     for (const event of encoded.watched) watch.offerDevice(event);
-    if (waitStored && (await storedWaiters.wait(epoch, limits.waitStoredMs))) return storedAnswer(answer);
-    return new Response(answer, queuedInit);
+    return { answer, epoch };
   }
 
   /** Validates and encodes; observations of good events are pushed on the way, and rewound by the caller on refusal. */
@@ -369,7 +422,10 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   return {
     handle,
     counts,
-    keys,
+    recover(records, batches) {
+      keys.recover(records, batches);
+      storedWaiters.recovered(batches);
+    },
     durable(rows, cuts) {
       counts.durable += rows;
       forFrames(rows, (count, epoch) => aggregator.fold(count, cuts ?? epoch));

@@ -175,6 +175,7 @@ const paths: ApiDocument["paths"] = {
           "malformed_json",
           "malformed_encoding",
           "malformed_request",
+          "invalid_parameter",
           "unauthenticated",
           "forbidden",
           "method_not_allowed",

@@ -136,6 +136,17 @@ describe("POST /ingest", () => {
       });
       expect(await refused(response)).toMatchObject({ status: 400, code: "malformed_json" });
     });
+    test.each([
+      ["?wait=store", "wait"],
+      ["?wait=", "wait"],
+      ["?wait=stored&wait=durable", "wait"],
+      ["?on_error=fail", "on_error"],
+      ["?on_error=Skip&wait=stored", "on_error"],
+    ])("a value that the query cannot have: %s", async (query, name) => {
+      const error = await refused(await service.ingest(event, { query }));
+      expect(error).toMatchObject({ status: 400, code: "invalid_parameter" });
+      expect(error.message).toStartWith(`${name}: allowed is `);
+    });
     test("bytes that are not UTF-8", async () => {
       const body = Uint8Array.from([0x22, 0xff, 0x22]);
       expect(await refused(await service.ingest(body))).toMatchObject({ status: 400, code: "malformed_encoding" });
@@ -293,6 +304,21 @@ describe("POST /ingest", () => {
     expect(await (await service.ingest(body, { headers })).text()).toBe(texts[0] as string);
     await service.ingest({ ...event, device_id: "after-key" }, { query: "?wait=stored" });
     expect(await storedOf("idempotent")).toBe(1);
+  }, 60_000);
+
+  test("a replay with wait=stored is answered once the first request's events are stored", async () => {
+    const headers = { "Idempotency-Key": "waits-1" };
+    const body = { ...event, device_id: "replayed" };
+    expect((await service.ingest(body, { headers })).status).toBe(202);
+    const replay = await service.ingest(body, { headers, query: "?wait=stored" });
+    expect([replay.status, await replay.json()]).toEqual([200, { status: "stored", event_count: 1 }]);
+    expect(await storedOf("replayed")).toBe(1);
+    await service.kill();
+    service = await service.restart();
+    const later = await service.ingest(body, { headers, query: "?wait=stored" });
+    expect([later.status, await later.json()]).toEqual([200, { status: "stored", event_count: 1 }]);
+    await until("the engine to be back", () => storedOf("replayed").catch(() => undefined));
+    expect(await storedOf("replayed")).toBe(1);
   }, 60_000);
 
   test("503 with Retry-After while shutting down, and what was acknowledged is stored", async () => {
