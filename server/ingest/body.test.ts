@@ -60,3 +60,11 @@ describe("bodies on their way", () => {
     expect(all.map((body) => body.ok && body.text)).toEqual(Array.from({ length: 50 }, () => '{"events":[]}'));
   });
 });
+
+test.each(["", " ", "identity", "IDENTITY"])(
+  "a Content-Encoding of %j means that the body is as it is",
+  async (encoding) => {
+    bodies = createBodyReader({ maxBodyBytes: 1000, timeoutMs: 60_000, inFlightMaxBytes: 2000 });
+    expect(await bodies.read(post("{}", { "Content-Encoding": encoding }))).toMatchObject({ ok: true, text: "{}" });
+  },
+);

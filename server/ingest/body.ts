@@ -59,7 +59,8 @@ export function createBodyReader(options: BodyOptions): BodyReader {
           `Content-Type: ${mediaType ?? "(none)"}: allowed is application/json or application/x-ndjson`,
         );
       }
-      const encoding = headers.get("content-encoding")?.trim().toLowerCase() ?? "identity";
+      // An empty header says as little as none.
+      const encoding = headers.get("content-encoding")?.trim().toLowerCase() || "identity";
       if (encoding !== "identity" && encoding !== "gzip" && encoding !== "zstd") {
         return refuse("unsupported_encoding", `Content-Encoding: ${encoding}: allowed is gzip or zstd`);
       }

@@ -45,6 +45,8 @@ describe("POST /ingest", () => {
       ],
       ["gzip", gzipSync(JSON.stringify({ events: [event] })), { ...jsonHeaders, "Content-Encoding": "gzip" }, 1],
       ["zstd", zstdCompressSync(JSON.stringify([event])), { ...jsonHeaders, "Content-Encoding": "zstd" }, 1],
+      ["an empty Content-Encoding", event, { ...jsonHeaders, "Content-Encoding": "" }, 1],
+      ["Content-Encoding: identity", event, { ...jsonHeaders, "Content-Encoding": "identity" }, 1],
     ];
     test.each(shapes)("%s", async (_name, body, headers, count) => {
       const response = await service.ingest(body, { headers });
