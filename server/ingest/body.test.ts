@@ -68,3 +68,12 @@ test.each(["", " ", "identity", "IDENTITY"])(
     expect(await bodies.read(post("{}", { "Content-Encoding": encoding }))).toMatchObject({ ok: true, text: "{}" });
   },
 );
+
+test("a body that could never be on its way is too large, not bad luck, however its length is told", async () => {
+  bodies = createBodyReader({ maxBodyBytes: 4000, timeoutMs: 60_000, inFlightMaxBytes: 2000 });
+  for (const body of [post("x", { "Content-Length": "2001" }), post(held(2001).body)]) {
+    const refused = await bodies.read(body);
+    expect(refused).toMatchObject({ ok: false, code: "body_too_large" });
+    expect(JSON.stringify(refused)).toContain("MAX_INFLIGHT_BYTES");
+  }
+});

@@ -30,7 +30,11 @@ export interface BodyReader {
 }
 
 export function createBodyReader(options: BodyOptions): BodyReader {
-  const tooLarge = refuse("body_too_large", `the body is over ${options.maxBodyBytes} bytes (MAX_BODY_BYTES)`);
+  // A body that is larger than all on their way may be would be refused as "overloaded" for ever.
+  const isInFlightLower = options.inFlightMaxBytes < options.maxBodyBytes;
+  const maxBytes = isInFlightLower ? options.inFlightMaxBytes : options.maxBodyBytes;
+  const maxName = isInFlightLower ? "MAX_INFLIGHT_BYTES" : "MAX_BODY_BYTES";
+  const tooLarge = refuse("body_too_large", `the body is over ${maxBytes} bytes (${maxName})`);
   const late = refuse("request_timeout", `the body did not arrive within ${options.timeoutMs / 1000} s (BODY_TIMEOUT)`);
   const stopped = refuse("shutting_down", "the service is shutting down");
   const gone = refuse("malformed_request", "the body ended early");
@@ -65,7 +69,7 @@ export function createBodyReader(options: BodyOptions): BodyReader {
         return refuse("unsupported_encoding", `Content-Encoding: ${encoding}: allowed is gzip or zstd`);
       }
       const declared = headers.get("content-length");
-      if (declared !== null && Number(declared) > options.maxBodyBytes) return tooLarge;
+      if (declared !== null && Number(declared) > maxBytes) return tooLarge;
 
       let reserved = 0;
       const take = (bytes: number): boolean => {
@@ -76,7 +80,7 @@ export function createBodyReader(options: BodyOptions): BodyReader {
       try {
         if (declared !== null && !take(Number(declared))) return overloaded;
         // With a declared length Bun gathers the body natively; without one it has to be counted as it comes.
-        const whole = declared !== null ? request.bytes() : gather(request, options.maxBodyBytes, take);
+        const whole = declared !== null ? request.bytes() : gather(request, maxBytes, take);
         const raw = await deadlines.within(whole);
         if (raw === "too_large") return tooLarge;
         if (raw === "overloaded") return overloaded;

@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { createRingMemory, RingConsumer, RingProducer } from "../../workers/ring/ring.ts";
 import { createIngest, type IngestDeps } from "./ingest.ts";
 
-const journalMaxBytes = 2 ** 20;
+const journalBytes = 2 ** 20;
 
-function create() {
+function create({ journalMaxBytes = journalBytes } = {}) {
   const memory = createRingMemory(2 ** 20);
   const journal = new RingConsumer(memory);
   const deps: IngestDeps = {
@@ -59,11 +59,24 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 test("a journal that was full and has room again counts as having room, before any request has tried", async () => {
   const { ingest, journal, post } = create();
-  journal.publishJournalBytes(journalMaxBytes);
+  journal.publishJournalBytes(journalBytes);
   expect((await post(event)).status).toBe(503);
   expect(ingest.counts.journalFull).toBe(true);
   journal.publishJournalBytes(4096);
   expect(ingest.counts.journalFull).toBe(false);
+});
+
+test("a request that not even an empty journal could hold is too large; the next smaller one is taken", async () => {
+  const { ingest, post } = create({ journalMaxBytes: 2048 });
+  const sized = (bytes: number): string => `{"device_id":"d","event_type":"t","value_string":"${"x".repeat(bytes)}"}`;
+  const large = await post(sized(1000));
+  expect(large.status).toBe(413);
+  expect(await large.text()).toContain("JOURNAL_MAX_BYTES");
+  expect(ingest.counts.journalFull).toBe(false);
+  const smaller = post(sized(900));
+  await settled();
+  ingest.durable(1);
+  expect((await smaller).status).toBe(202);
 });
 
 test("closing waits until events are durable, not until they are stored; who waits for that is answered at the end", async () => {

@@ -1,3 +1,4 @@
+import { fileHeaderBytes, frameHeaderBytes } from "../../workers/journal/frame.ts";
 import type { KeyRecord } from "../../workers/journal/journal.ts";
 import type { WriterClient } from "../../workers/writer/client.ts";
 import type { Access, IngestPrincipal } from "../access/access.ts";
@@ -81,6 +82,8 @@ export interface Ingest {
 }
 
 const noMeta = new Uint8Array(0);
+/** What a frame takes in an empty journal, above its rows and meta. */
+const framingBytes = fileHeaderBytes + frameHeaderBytes;
 const queuedHeaders = { "Content-Type": "application/json" };
 const queuedInit = { status: 202, headers: queuedHeaders };
 /** The answer to one event, by far the most frequent one. */
@@ -384,6 +387,9 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     const { ring } = writer;
     if (rows.length > frameMaxBytes)
       return refuse("body_too_large", "the events are too large together (MAX_BODY_BYTES)");
+    // "Full" would promise that it fits later.
+    if (rows.length + meta.length + framingBytes > options.journalMaxBytes)
+      return refuse("body_too_large", "the events are larger together than the whole journal (JOURNAL_MAX_BYTES)");
     if (ring.journalBytes + ring.usedBytes + rows.length > options.journalMaxBytes) {
       // A request larger than what a journal can hold must not make it seem full for ever.
       unplacedBytes = Math.min(rows.length, options.journalMaxBytes / 16);
