@@ -1,6 +1,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { keyPrefix } from "../../workers/journal/redis/scripts.ts";
 import { freePort, type Service, startService, until } from "../service.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -14,6 +15,8 @@ export interface Redis {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** Rows of the journal, as of now: what was ever accepted, and what of it is neither stored nor a dead letter. */
+  counts(): Promise<{ durable: number; pending: number }>;
   kill(): Promise<void>;
   start(): Promise<void>;
   dispose(): Promise<void>;
@@ -32,17 +35,22 @@ export async function startRedis(): Promise<Redis> {
     ];
     return Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
   }
+  async function ask(command: string, args: string[]): Promise<unknown> {
+    const client = new Bun.RedisClient(url, { autoReconnect: false, connectionTimeout: 500 });
+    try {
+      await client.connect();
+      return await client.send(command, args);
+    } finally {
+      client.close();
+    }
+  }
   const answering = () =>
     until("Redis to answer", async () => {
-      const probe = new Bun.RedisClient(url, { autoReconnect: false, connectionTimeout: 500 });
       try {
-        await probe.connect();
-        return (await probe.send("PING", [])) === "PONG";
+        return (await ask("PING", [])) === "PONG";
       } catch (error) {
         if (error instanceof Error) return false;
         throw error;
-      } finally {
-        probe.close();
       }
     });
   await answering();
@@ -51,6 +59,11 @@ export async function startRedis(): Promise<Redis> {
     port,
     get pid() {
       return child.pid;
+    },
+    async counts() {
+      const fields = await ask("HMGET", [`${keyPrefix}journal`, "durable", "stored", "dead_lettered"]);
+      const [durable = 0, stored = 0, deadLettered = 0] = (fields as (string | null)[]).map(Number);
+      return { durable, pending: durable - stored - deadLettered };
     },
     async kill() {
       child.kill("SIGKILL");

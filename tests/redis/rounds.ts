@@ -27,6 +27,8 @@ export interface LoadOptions {
   readonly posters: number;
   readonly eventsPerPost: number;
   readonly posts: number;
+  /** Called before a batch is offered for the first time. */
+  readonly onOffer?: (batch: number) => void;
 }
 
 const postTimeoutMs = 15_000;
@@ -103,7 +105,11 @@ export async function post(fleet: Fleet, options: LoadOptions): Promise<Ledger> 
   }
   await Promise.all(
     Array.from({ length: options.posters }, async () => {
-      while (next < options.posts) await offer(next++);
+      while (next < options.posts) {
+        const batch = next++;
+        options.onOffer?.(batch);
+        await offer(batch);
+      }
     }),
   );
   return ledger;
@@ -114,38 +120,41 @@ interface Counts {
   readonly durable: number;
 }
 
-/** Rows that the fleet has accepted since its journal began. */
-export async function durableRows(fleet: Fleet): Promise<number> {
-  const service = fleet.instances.find((each) => each !== null);
-  if (!service) throw new Error("no instance is alive");
-  return ((await (await fetch(`${service.url}/api/pipeline`)).json()) as Counts).durable;
-}
-
 interface Found {
   readonly batch: string;
   readonly events: number;
   readonly distinct: number;
 }
 
+export interface Verified {
+  /** Events of the round that are in the table. */
+  readonly events: number;
+  /** From when all was stored and known to be until the last stream showed the table's totals. */
+  readonly streamsMs: number;
+}
+
 /**
  * Everything of the round is stored, each acknowledged event once, the rollups agree, and so do the streams of all living
- * instances. Throws what is wrong; returns the number of events that are in the table.
+ * instances. Throws what is wrong.
  */
-export async function verify(fleet: Fleet, type: string, ledger: Ledger, durableBefore: number): Promise<number> {
-  const { engine, database } = fleet;
+export async function verify(fleet: Fleet, type: string, ledger: Ledger): Promise<Verified> {
+  const { engine, redis, database } = fleet;
   const read = () =>
     engine.rows<Found>(
       `SELECT metadata['batch'] AS batch, count() AS events, uniqExact(value_float) AS distinct
        FROM ${database}.telemetry_events WHERE event_type = '${type}' GROUP BY batch`,
     );
   const settled = async (): Promise<Found[] | false> => {
-    const living = fleet.instances.filter((service) => service !== null);
+    // Asked of Redis, where an append counts before it is acknowledged. What an instance says is as of a moment ago, and a
+    // batch that nobody answered for may stand in its count where the one that was acknowledged just now is missing.
+    const { durable, pending } = await redis.counts();
+    if (pending !== 0) return false;
     const details = await Promise.all(
-      living.map(async (service) => (await fetch(`${service.url}/api/pipeline`)).json() as Promise<Counts>),
+      fleet.instances
+        .filter((service) => service !== null)
+        .map(async (service) => (await fetch(`${service.url}/api/pipeline`)).json() as Promise<Counts>),
     );
-    // An instance knows the fleet's counts as of a moment ago: what was acknowledged just now must be among them.
-    const everything = durableBefore + ledger.events;
-    return details.every(({ pending, durable }) => pending === 0 && durable >= everything) && (await read());
+    return details.every((each) => each.pending === 0 && each.durable === durable) && (await read());
   };
   let found: Found[] = [];
   try {
@@ -180,13 +189,17 @@ export async function verify(fleet: Fleet, type: string, ledger: Ledger, durable
     );
     if (row?.events !== total || row.sum !== raw?.sum) faults.push(`${table} has ${row?.events} of ${total} events`);
   }
-  for (const [index, service] of fleet.instances.entries()) {
-    if (!service) continue;
-    const shown = await showing(service, type, total, raw?.sum ?? 0);
-    if (shown !== true) faults.push(`the stream of instance ${index} shows ${shown} of ${total} events`);
-  }
+  const startedMs = performance.now();
+  await Promise.all(
+    fleet.instances.map(async (service, index) => {
+      if (!service) return;
+      const shown = await showing(service, type, total, raw?.sum ?? 0);
+      if (shown !== true) faults.push(`the stream of instance ${index} shows ${shown} of ${total} events`);
+    }),
+  );
+  const streamsMs = performance.now() - startedMs;
   if (faults.length > 0) throw new Error(faults.slice(0, 10).join("\n"));
-  return total;
+  return { events: total, streamsMs };
 }
 
 interface Update {
