@@ -19,7 +19,8 @@ const prefixMaxCharacters = 256;
 const keysMax = 100_000;
 
 /**
- * Parses a list of keys. A reason names the entry by its place, and by its name where that is sound, never by its secret.
+ * Parses a list of keys. A reason names the entry by its place, and by its name only once there is a sound secret beside it:
+ * what stands first in an entry without one may be the secret itself, its name forgotten or put behind it.
  *
  * @param form `list`: separated by commas; `file`: one a line, `#` begins a comment line.
  */
@@ -35,10 +36,12 @@ export function parseKeys(text: string, form: "list" | "file", allowPrefix: bool
     const [name = "", secret = "", ...rest] = trimmed.split(":");
     if (!namePattern.test(name))
       return refuse(`${place}: a name has 1 to 64 letters, digits, dots, dashes or underscores`);
-    const whose = `${place} (${name})`;
     if (!secretPattern.test(secret)) {
-      return refuse(`${whose}: a secret has 1 to 256 printable ASCII characters without space, comma and colon`);
+      return refuse(
+        `${place}: allowed is name:secret; a secret has 1 to 256 printable ASCII characters without space, comma and colon`,
+      );
     }
+    const whose = `${place} (${name})`;
     if (rest.length > 0 && !allowPrefix) return refuse(`${whose}: allowed is name:secret`);
     const prefix = rest.length === 0 ? null : rest.join(":");
     if (prefix !== null && (prefix === "" || prefix.length > prefixMaxCharacters)) {
