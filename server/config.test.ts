@@ -73,6 +73,50 @@ describe("configuration", () => {
     expect(message).not.toContain("\n");
   });
 
+  const outside: [environment: Record<string, string>, bounds: string][] = [
+    [{ FLUSH_INTERVAL: "0" }, "from 10ms to 1h"],
+    [{ FLUSH_INTERVAL: "61m" }, "from 10ms to 1h"],
+    [{ STREAM_INTERVAL: "0" }, "from 10ms to 1m"],
+    [{ AGGREGATION_INTERVAL: "1d" }, "from 50ms to 1h"],
+    [{ BODY_TIMEOUT: "1ms" }, "from 100ms to 10m"],
+    [{ SESSION_LIFETIME: "367d" }, "from 1s to 366d"],
+    [{ JOURNAL_MAX_BYTES: "1023KiB" }, "from 1MiB to 1024TiB"],
+    [{ DEAD_LETTER_MAX_BYTES: "0" }, "from 1KiB to 1024TiB"],
+    [{ BATCH_SIZE: "0" }, "1 to 10000000"],
+  ];
+  test.each(outside)("a value out of bounds is told the bounds: %j", (environment, bounds) => {
+    expect(() => parseConfig(environment)).toThrow(bounds);
+  });
+
+  test("bounds themselves are allowed", () => {
+    expect(parseConfig({ FLUSH_INTERVAL: "10ms", MAX_CLOCK_SKEW_FUTURE: "0", MAX_BODY_BYTES: "1KiB" })).toMatchObject({
+      FLUSH_INTERVAL: 10,
+      MAX_CLOCK_SKEW_FUTURE: 0,
+      MAX_BODY_BYTES: 1024,
+    });
+    expect(parseConfig({ FLUSH_INTERVAL: "1h", JOURNAL_MAX_BYTES: "1024TiB" })).toMatchObject({
+      FLUSH_INTERVAL: 3_600_000,
+      JOURNAL_MAX_BYTES: 2 ** 50,
+    });
+  });
+
+  test.each([
+    { REDIS_URL: "http://:hunter2@cache" },
+    { REDIS_URL: "u:hunter2@cache:6379" },
+    { CLICKHOUSE_URL: "http://u:hunter2/x@db:8123x" },
+    { CLICKHOUSE_URL: "https://u:h@hunter2@db:port" },
+    { CLICKHOUSE_URL: "http://a:8123,tcp://u:hunter2@db" },
+  ])("the password of a URL that is wrong is not told: %j", (environment: Record<string, string>) => {
+    let message = "";
+    try {
+      parseConfig(environment);
+    } catch (error) {
+      message = String(error);
+    }
+    expect(message).toContain("********@");
+    expect(message).not.toContain("hunter2");
+  });
+
   test("without keys a non-loopback host needs ALLOW_ANONYMOUS", () => {
     expect(parseConfig({ HOST: "0.0.0.0", ALLOW_ANONYMOUS: "1" }).HOST).toBe("0.0.0.0");
     expect(parseConfig({ HOST: "::1" }).HOST).toBe("::1");

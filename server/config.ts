@@ -41,16 +41,6 @@ const bounded =
 
 const integer = (min: number, max: number): Parse<number> =>
   bounded((text) => (/^\d+$/.test(text.trim()) ? Number(text) : undefined), min, max);
-const durationMs = (min: number, max: number): Parse<number> => bounded((text) => scaled(text, unitsMs), min, max);
-const bytes = (min: number, max = 2 ** 50): Parse<number> =>
-  bounded(
-    (text) => {
-      const value = scaled(text, unitsBytes);
-      return value === undefined ? undefined : Math.floor(value);
-    },
-    min,
-    max,
-  );
 const text: Parse<string> = (value) => value;
 const optional =
   <T>(parse: Parse<T>): Parse<T | null> =>
@@ -74,8 +64,28 @@ const redisUrl: Parse<string> = (value) =>
   URL.canParse(value) && /^rediss?:$/.test(new URL(value).protocol) ? value : undefined;
 const identifier: Parse<string> = (value) => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(value) ? value : undefined);
 
-const seconds = "a number of seconds, or with a unit: 500ms, 2s, 5m, 1h, 30d";
-const byteCount = "a number of bytes, or with a unit: 64KiB, 16MiB, 4GiB";
+/** How a number with a unit is read, and the line that says so, bounds included. */
+type Ranged = [parse: Parse<number>, allowed: string];
+
+/** Both bounds are written as a setting's value is: `10ms`, `1h`. */
+function duration(min: string, max: string): Ranged {
+  const [minMs = Number.NaN, maxMs = Number.NaN] = [scaled(min, unitsMs), scaled(max, unitsMs)];
+  const parse = bounded((text) => scaled(text, unitsMs), minMs, maxMs);
+  return [parse, `a number of seconds, or with a unit (500ms, 2s, 5m, 1h, 30d), from ${min} to ${max}`];
+}
+
+function size(min: string, max: string, more = ""): Ranged {
+  const [minBytes = Number.NaN, maxBytes = Number.NaN] = [scaled(min, unitsBytes), scaled(max, unitsBytes)];
+  const parse = bounded(
+    (text) => {
+      const value = scaled(text, unitsBytes);
+      return value === undefined ? undefined : Math.floor(value);
+    },
+    minBytes,
+    maxBytes,
+  );
+  return [parse, `${more}a number of bytes, or with a unit (64KiB, 16MiB, 4GiB), from ${min} to ${max}`];
+}
 
 const settings = {
   HOST: define("127.0.0.1", text, "an address", "address to listen on; without keys only a loopback address"),
@@ -100,71 +110,42 @@ const settings = {
     "loopback HTTP port of the embedded engine",
   ),
   BATCH_SIZE: define("500000", integer(1, 10_000_000), "1 to 10000000 rows", "rows that seal a batch at once"),
-  FLUSH_INTERVAL: define("1", durationMs(10, 3_600_000), seconds, "a non-empty batch is sealed after this long"),
-  AGGREGATION_INTERVAL: define("2", durationMs(50, 3_600_000), seconds, "time between rollup queries"),
-  STREAM_INTERVAL: define("0.1", durationMs(10, 60_000), seconds, "time between updates on the live stream"),
-  JOURNAL_MAX_BYTES: define("4GiB", bytes(2 ** 20), `${byteCount}; at least 1MiB`, "journal on disk; full: 503"),
-  SEGMENT_MAX_BYTES: define(
-    "128MiB",
-    bytes(2 ** 16, 2 ** 30),
-    `${byteCount}; 64KiB to 1GiB`,
-    "bytes that seal a batch",
-  ),
+  FLUSH_INTERVAL: define("1", ...duration("10ms", "1h"), "a non-empty batch is sealed after this long"),
+  AGGREGATION_INTERVAL: define("2", ...duration("50ms", "1h"), "time between rollup queries"),
+  STREAM_INTERVAL: define("0.1", ...duration("10ms", "1m"), "time between updates on the live stream"),
+  JOURNAL_MAX_BYTES: define("4GiB", ...size("1MiB", "1024TiB"), "journal on disk; full: 503"),
+  SEGMENT_MAX_BYTES: define("128MiB", ...size("64KiB", "1GiB"), "bytes that seal a batch"),
   SEGMENT_MAX_AGE: define(
     "60",
-    durationMs(10, 86_400_000),
-    seconds,
+    ...duration("10ms", "1d"),
     "a batch is sealed after this long even while ClickHouse is away",
   ),
   RING_BYTES: define(
     "64MiB",
-    bytes(2 ** 16, 2 ** 30),
-    `${byteCount}; a power of two from 64KiB to 1GiB`,
+    ...size("64KiB", "1GiB", "a power of two: "),
     "shared memory between the HTTP thread and the writer; full: 503",
   ),
-  DEAD_LETTER_MAX_BYTES: define("1GiB", bytes(2 ** 10), byteCount, "dead letters on disk; full: inserting waits"),
-  MAX_BODY_BYTES: define(
-    "16MiB",
-    bytes(1024, 2 ** 29),
-    `${byteCount}; 1KiB to 512MiB`,
-    "request body, decompressed; over: 413",
-  ),
+  DEAD_LETTER_MAX_BYTES: define("1GiB", ...size("1KiB", "1024TiB"), "dead letters on disk; full: inserting waits"),
+  MAX_BODY_BYTES: define("16MiB", ...size("1KiB", "512MiB"), "request body, decompressed; over: 413"),
   MAX_INFLIGHT_BYTES: define(
     "256MiB",
-    bytes(2 ** 20),
-    `${byteCount}; at least 1MiB`,
+    ...size("1MiB", "1024TiB"),
     "request bodies on their way, all together; over: 503",
   ),
   MAX_EVENTS_PER_REQUEST: define("10000", integer(1, 1_000_000), "1 to 1000000", "events in one request; over: 413"),
-  MAX_CLOCK_SKEW_FUTURE: define(
-    "5m",
-    durationMs(0, 300_000),
-    `${seconds}; at most 5m`,
-    "how far ahead a device's clock may be",
-  ),
-  MAX_EVENT_AGE: define(
-    "30d",
-    durationMs(1000, 366 * 86_400_000),
-    `${seconds}; at most 366d`,
-    "how old an event may be",
-  ),
+  MAX_CLOCK_SKEW_FUTURE: define("5m", ...duration("0s", "5m"), "how far ahead a device's clock may be"),
+  MAX_EVENT_AGE: define("30d", ...duration("1s", "366d"), "how old an event may be"),
   RETENTION_DAYS: define(
     "90",
     integer(1, 36_500),
     "1 to 36500",
     "TTL of raw events (1 s rollups 7 days, 1 min a year, 1 h kept)",
   ),
-  BODY_TIMEOUT: define("30", durationMs(100, 600_000), seconds, "a request body has to arrive within this; over: 408"),
-  INSERT_TIMEOUT: define(
-    "60",
-    durationMs(100, 3_600_000),
-    seconds,
-    "an insert that is not answered by then is tried again",
-  ),
+  BODY_TIMEOUT: define("30", ...duration("100ms", "10m"), "a request body has to arrive within this; over: 408"),
+  INSERT_TIMEOUT: define("60", ...duration("100ms", "1h"), "an insert that is not answered by then is tried again"),
   SHUTDOWN_TIMEOUT: define(
     "30",
-    durationMs(0, 3_600_000),
-    seconds,
+    ...duration("0s", "1h"),
     "bound on flushing at shutdown; the rest stays in the journal",
   ),
   INGEST_KEYS: define(
@@ -181,12 +162,7 @@ const settings = {
     "keys that may read; unset: open, loopback only",
     { secret: true },
   ),
-  SESSION_LIFETIME: define(
-    "30d",
-    durationMs(1000, 366 * 86_400_000),
-    `${seconds}; at most 366d`,
-    "a viewer signs in again after this long",
-  ),
+  SESSION_LIFETIME: define("30d", ...duration("1s", "366d"), "a viewer signs in again after this long"),
   ALLOW_ANONYMOUS: define("0", flag, "1 or 0", "1: listen on a non-loopback HOST without keys"),
   RATE_LIMIT_EVENTS: define(
     "",
@@ -327,10 +303,10 @@ export function describeConfig(config: Config): Record<string, unknown> {
   );
 }
 
-/** A URL may carry a password. */
+/** A URL may carry a password; one that is wrong may carry it anywhere before its last @, and lack the scheme. */
 export function withoutCredentials(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutCredentials).join(",");
-  return typeof value === "string" ? value.replace(/\/\/[^/@]*@/g, "//********@") : value;
+  return typeof value === "string" ? value.replace(/^([a-z]+:\/\/)?.*@/is, "$1********@") : value;
 }
 
 export function helpText(): string {
