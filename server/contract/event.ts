@@ -1,6 +1,9 @@
 import Type, { type Static } from "typebox";
 import { limits } from "./limits.ts";
 
+/** Without a pattern TypeBox takes "^.*$", which a key with a line end escapes, and its value any check. */
+const anyKey = Type.String({ pattern: "^[\\s\\S]*$" });
+
 /** One telemetry event as a device sends it. Source: INTERFACE, "POST /ingest". */
 export const Event = Type.Object(
   {
@@ -10,7 +13,7 @@ export const Event = Type.Object(
     value_string: Type.Optional(
       Type.Union([Type.String({ description: `at most ${limits.valueStringBytes} bytes of UTF-8` }), Type.Null()]),
     ),
-    metadata: Type.Optional(Type.Record(Type.String(), Type.String(), { maxProperties: limits.metadataKeys })),
+    metadata: Type.Optional(Type.Record(anyKey, Type.String(), { maxProperties: limits.metadataKeys })),
     timestamp: Type.Optional(
       Type.Union([Type.String({ description: "ISO 8601" }), Type.Integer({ description: "epoch milliseconds" })]),
     ),
