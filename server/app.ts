@@ -40,15 +40,19 @@ export async function createApp(deps: AppDeps) {
     return errorResponse("internal", "this is our fault; the log has the details");
   });
   for (const controller of deps.publicControllers) app.use(controller);
+  refuseOtherMethods(app);
   const guarded = new Elysia({ name: "guarded" }).onBeforeHandle(({ request }) => {
     const viewer = deps.access.viewer(request);
     return viewer instanceof Response ? viewer : undefined;
   });
   for (const controller of deps.controllers) guarded.use(controller);
+  refuseOtherMethods(guarded);
   const noSuchRoute = (): Response => errorResponse("not_found", "there is no such API route");
   // GET by name, too: the page's own GET of everything would come before a route of all methods.
   app.use(guarded.get("/api/*", noSuchRoute).all("/api/*", noSuchRoute));
 
+  // Whatever else there is, or is not, is a page or a file.
+  app.all("/*", () => methodNotAllowed(["GET"]));
   const page = join(clientDirectory, "index.html");
   if (!existsSync(page)) {
     return app.get("/*", () => errorResponse("not_found", "the dashboard is not built: npm run build"));
@@ -78,6 +82,18 @@ export async function createApp(deps: AppDeps) {
       .get("/assets/*", () => errorResponse("not_found", "there is no such file"))
       .get("/*", () => new Response(Bun.file(page), { headers: { "Cache-Control": "no-cache" } }))
   );
+}
+
+/** A route that is there, asked by a method that it does not know, is no missing route. */
+function refuseOtherMethods(app: AnyElysia): void {
+  const routes = Map.groupBy(app.routes, ({ path }) => path);
+  for (const [path, known] of routes) app.all(path, () => methodNotAllowed(known.map(({ method }) => method)));
+}
+
+/** HEAD is what GET is: see ops/head.ts. */
+function methodNotAllowed(methods: readonly string[]): Response {
+  const allowed = methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ");
+  return errorResponse("method_not_allowed", `allowed is ${allowed}`, undefined, { Allow: allowed });
 }
 
 /** The app's type, for typed clients. @public */

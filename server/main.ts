@@ -24,6 +24,7 @@ import { createIngest } from "./ingest/ingest.ts";
 import { compressed } from "./ops/compression.ts";
 import { lockDirectory } from "./ops/directory-lock.ts";
 import { errorResponse } from "./ops/errors.ts";
+import { withHead } from "./ops/head.ts";
 import { checkCertificate, createListener, type Handler } from "./ops/listener.ts";
 import { createLog, type Log } from "./ops/log.ts";
 import { createMetrics, createMetricsRoutes } from "./ops/metrics.ts";
@@ -382,7 +383,7 @@ async function serve(config: Config, log: Log): Promise<void> {
           return viewer instanceof Response ? viewer : hub.handle(request, serving, viewer.name);
         }),
       },
-      fetch: route(async (request) => compressed(request, await app.fetch(request))),
+      fetch: route(withHead(async (request) => compressed(request, await app.fetch(request)))),
       error: (error) => failed(error),
     },
   );

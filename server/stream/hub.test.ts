@@ -265,10 +265,17 @@ test("a device that no event can have is refused", async () => {
   }
 });
 
-test.each(["HEAD", "POST", "PUT", "DELETE", "OPTIONS"])("%s is not how a stream is read", async (method) => {
+test("HEAD gets the headers of a stream, and none is opened", async () => {
+  const response = await fetch(stage.url, { method: "HEAD" });
+  expect(response.status).toBe(200);
+  expect(response.headers.get("content-type")).toStartWith("text/event-stream");
+  expect(stage.hub.stats.streams).toBe(0);
+});
+
+test.each(["POST", "PUT", "DELETE", "OPTIONS"])("%s is not how a stream is read", async (method) => {
   const response = await fetch(stage.url, { method });
   expect(response.status).toBe(405);
-  expect(response.headers.get("allow")).toBe("GET");
+  expect(response.headers.get("allow")).toBe("GET, HEAD");
   expect(stage.hub.stats.streams).toBe(0);
 });
 

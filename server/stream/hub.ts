@@ -87,6 +87,11 @@ const snapshotMs = 100;
 const retryMinMs = 1_000;
 const retrySpreadMs = 2_000;
 const retryAfterSeconds = 5;
+const streamHeaders = {
+  "Content-Type": "text/event-stream; charset=utf-8",
+  "Cache-Control": "no-cache, no-transform",
+  "X-Accel-Buffering": "no",
+};
 const waitingEventsMax = limits.deviceEventsPerSecond;
 const waitingBytesMax = 256 * 1024;
 
@@ -234,8 +239,8 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
   }
 
   function refusal(request: Request, viewer: string): Response | null {
-    if (request.method !== "GET") {
-      return errorResponse("method_not_allowed", "allowed is GET", undefined, { Allow: "GET" });
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      return errorResponse("method_not_allowed", "allowed is GET, HEAD", undefined, { Allow: "GET, HEAD" });
     }
     if (stopped) return errorResponse("shutting_down", "the service is shutting down");
     const full = streams >= options.streamsMax;
@@ -266,6 +271,8 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
       if (deviceId !== null && (deviceId === "" || isLonger(deviceId, limits.deviceIdCharacters))) {
         return errorResponse("invalid_parameter", `device: allowed are 1 to ${limits.deviceIdCharacters} characters`);
       }
+      // Who only asks for the headers gets no stream of their own.
+      if (request.method === "HEAD") return new Response(new ReadableStream(), { headers: streamHeaders });
       server.timeout(request, 0);
       const lastEventId = request.headers.get("last-event-id");
       let stream: Stream | null = null;
@@ -285,13 +292,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
       request.signal.addEventListener("abort", leave, { once: true });
       // A client that had gone before the listener was there is not announced again.
       if (request.signal.aborted) leave();
-      return new Response(body, {
-        headers: {
-          "Content-Type": "text/event-stream; charset=utf-8",
-          "Cache-Control": "no-cache, no-transform",
-          "X-Accel-Buffering": "no",
-        },
-      });
+      return new Response(body, { headers: streamHeaders });
     },
 
     publish() {

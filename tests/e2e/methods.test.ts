@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { ErrorAnswer } from "../../server/contract/error.ts";
+import { buildClient, dist } from "../browser/harness.ts";
+import { type Service, startService, until } from "../service.ts";
+
+let service: Service;
+beforeAll(async () => {
+  if (!existsSync(join(dist, "index.html"))) buildClient();
+  service = await startService();
+  await until("ClickHouse", async () => (await fetch(`${service.url}/api/devices`)).ok);
+}, 60_000);
+afterAll(() => service.dispose());
+
+/** Every route that is read, with one that takes more than GET last. */
+const routes: Record<string, string> = {
+  "/": "GET, HEAD",
+  "/devices/x": "GET, HEAD",
+  "/sw.js": "GET, HEAD",
+  "/healthz": "GET, HEAD",
+  "/readyz": "GET, HEAD",
+  "/metrics": "GET, HEAD",
+  "/openapi": "GET, HEAD",
+  "/openapi/json": "GET, HEAD",
+  "/api/history": "GET, HEAD",
+  "/api/event-types": "GET, HEAD",
+  "/api/devices": "GET, HEAD",
+  "/api/devices/x": "GET, HEAD",
+  "/api/events": "GET, HEAD",
+  "/api/pipeline": "GET, HEAD",
+  "/dashboard-stream": "GET, HEAD",
+  "/api/session": "GET, HEAD, POST, DELETE",
+};
+
+test.each(Object.entries(routes))("%s says which methods it takes: %s", async (path, allowed) => {
+  for (const method of ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
+    if (allowed.includes(method)) continue;
+    const response = await fetch(service.url + path, { method });
+    expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, allowed]);
+    const { error } = (await response.json()) as ErrorAnswer;
+    expect(error).toEqual({ code: "method_not_allowed", message: `allowed is ${allowed}` });
+  }
+});
+
+test.each(Object.keys(routes))("HEAD %s is GET without the body", async (path) => {
+  const [head, get] = await Promise.all([
+    fetch(service.url + path, { method: "HEAD" }),
+    fetch(service.url + path, { method: "GET" }),
+  ]);
+  expect(head.status).toBe(get.status);
+  for (const name of ["content-type", "cache-control", "etag", "content-encoding"]) {
+    expect([name, head.headers.get(name)]).toEqual([name, get.headers.get(name)]);
+  }
+  expect(await head.text()).toBe("");
+  await get.body?.cancel();
+});
+
+test("what is not there is 404 by any method", async () => {
+  for (const path of ["/api/nothing", "/assets/nothing.js"]) {
+    for (const method of ["GET", "HEAD"]) {
+      expect([path, method, (await fetch(service.url + path, { method })).status]).toEqual([path, method, 404]);
+    }
+  }
+  expect((await fetch(`${service.url}/api/nothing`, { method: "POST" })).status).toBe(404);
+});
