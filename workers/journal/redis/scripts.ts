@@ -127,13 +127,18 @@ end
 return 'gone'`);
 
 /**
- * instance, lease ms, shards, "1" when it inserts → "journal id|held shards|stored cuts|bytes durable stored
- * dead_lettered|oldest ms, sealed cuts|now". Extends and takes leases: as many as is fair among the writers that live.
+ * instance, lease ms, shards, "1" when it inserts, "1" while it reads the rollups → "journal id|held shards|stored
+ * cuts|bytes durable stored dead_lettered|oldest ms, sealed cuts|now". Extends and takes leases: as many as is fair among
+ * the writers that live. A reader's hold on the gate is extended, too, unless it has run out: an insert may have begun.
  */
 export const tend = defineScript(`${clock}
 local me, lease, shards = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local held, stored, oldest, sealed = {}, {}, 0, 0
 local function key(shard) return p .. 'lease:' .. shard end
+if ARGV[5] == '1' then
+  redis.call('ZREMRANGEBYSCORE', p .. 'gate', '-inf', now)
+  redis.call('ZADD', p .. 'gate', 'XX', now + lease, me)
+end
 if ARGV[4] == '1' then
   redis.call('ZADD', p .. 'writers', now + lease, me)
   redis.call('ZREMRANGEBYSCORE', p .. 'writers', '-inf', now)
@@ -222,8 +227,8 @@ redis.call('HINCRBY', p .. 'journal', 'dead_lettered', ARGV[4])
 return 'ok'`);
 
 /**
- * instance, its deadline in ms, ms for others to join, shards → "at CUT …": nothing is in flight, and these are the newest
- * stored cuts; "busy": inserts that began before are under way; "rest": writers have their turn first.
+ * instance, ms that it holds without a `tend`, ms for others to join, shards → "at CUT …": nothing is in flight, and these
+ * are the newest stored cuts; "busy": inserts that began before are under way; "rest": writers have their turn first.
  */
 export const openGate = defineScript(`${clock}
 local gate = p .. 'gate'

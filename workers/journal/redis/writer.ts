@@ -11,7 +11,7 @@ import { closeGate, commit, identify, leave, openGate, split, take, tend } from 
 /** A command that is not answered by then takes the connection down. */
 const commandTimeoutMs = 1_000;
 const reconnectDelayMs = 50;
-/** A writer that has not been heard of for this long loses its shards. */
+/** An instance that has not been heard of for this long loses its shards, and the gate: it holds nobody up for longer. */
 export const leaseMs = 3_000;
 const tendIntervalMs = 200;
 const idlePauseMs = 25;
@@ -19,7 +19,6 @@ const gatePauseMs = 5;
 /** A reader of rollups waits this long for inserts under way, then reads this long, then lets writers have their turn. */
 const gateWaitMs = 3_000;
 const queryTimeoutMs = 4_000;
-const gateMs = gateWaitMs + queryTimeoutMs + 1_000;
 const gateJoinMs = 100;
 const gateRestMs = 250;
 const gateTurnMs = 8_000;
@@ -79,6 +78,8 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
   let prober: Inserter | undefined;
   let awayBecause: string | null = "Redis has not answered yet";
   let heldUntilMs = 0;
+  /** Answers being looked for: only for these is the gate held on to, so that one whose end was lost opens by itself. */
+  let reading = 0;
   const serving = new Map<number, { inserter: Inserter; done: Promise<void> }>();
   let fleet: Fleet = {
     held: new Set(),
@@ -149,7 +150,8 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
     const askedMs = performance.now();
     try {
       const inserts = redisOptions.inserts && store !== undefined && !stopNow ? "1" : "0";
-      const text = (await redis.script(tend, [instance, String(leaseMs), String(shards), inserts])) as string;
+      const reads = reading > 0 ? "1" : "0";
+      const text = (await redis.script(tend, [instance, String(leaseMs), String(shards), inserts, reads])) as string;
       const [id, held = "", cuts = "", counts = "", oldest = ""] = text.split("|");
       if (id !== journalId) return lost();
       const numbers = (list: string): number[] => (list === "" ? [] : list.split(" ").map(Number));
@@ -274,7 +276,7 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
     let busySinceMs = 0;
     for (;;) {
       const text = await attempt(() =>
-        redis.script(openGate, [instance, String(gateMs), String(gateJoinMs), String(shards)]),
+        redis.script(openGate, [instance, String(leaseMs), String(gateJoinMs), String(shards)]),
       );
       if (text === null || stopNow) return fail("Redis is away");
       if (text.startsWith("at")) {
@@ -350,7 +352,10 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
     },
     query(id, sql) {
       if (store === undefined) post({ type: "no_answer", id, message: "ClickHouse is not known yet" });
-      else void answer(store, id, sql);
+      else {
+        reading++;
+        void answer(store, id, sql).finally(() => reading--);
+      }
     },
     postStatus,
     async stop(timeoutMs) {

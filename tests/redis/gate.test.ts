@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connectRedis, type RedisConnection, type RedisScript } from "../../workers/journal/redis/connection.ts";
+import { append, closeGate, identify, openGate, take, tend } from "../../workers/journal/redis/scripts.ts";
+import { until } from "../service.ts";
+import { type Redis, redisProgram, startRedis } from "./rig.ts";
+
+const shards = "1";
+const writerLeaseMs = "60000";
+const readerLeaseMs = 500;
+
+describe.skipIf(redisProgram === null)("the gate that readers of rollups close", () => {
+  let redis: Redis;
+  let connection: RedisConnection;
+  const run = async (script: RedisScript, ...args: string[]): Promise<string> =>
+    String(await connection.script(script, args));
+  const takeNow = (): Promise<string> => run(take, "writer", "0", "1", "0", "0");
+  const heartbeat = (): Promise<string> => run(tend, "reader", String(readerLeaseMs), shards, "0", "1");
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    const up = Promise.withResolvers<void>();
+    connection = connectRedis({
+      url: redis.url,
+      commandTimeoutMs: 5_000,
+      reconnectDelayMs: 50,
+      onUp: up.resolve,
+      onDown: () => undefined,
+    });
+    await up.promise;
+    await run(identify, "journal", shards);
+    await run(tend, "writer", writerLeaseMs, shards, "1", "0");
+    await run(append, "journal", "writer", "1", "1000000", "10", "1000", "1000", "0", "0", "1", "u", "row");
+  });
+  afterAll(async () => {
+    connection.close();
+    await redis.dispose();
+  });
+
+  test("no insert begins while a reader is heard of, however long it reads", async () => {
+    expect(await run(openGate, "reader", String(readerLeaseMs), "0", shards)).toBe("at 0");
+    const deadline = performance.now() + 2 * readerLeaseMs;
+    while (performance.now() < deadline) {
+      await heartbeat();
+      expect(await takeNow()).toBe("gate");
+    }
+    expect(await run(closeGate, "reader", "1")).toBe("held");
+  });
+
+  test("a reader that died opens it once its time is over, and cannot have it back unnoticed", async () => {
+    await until("the rest of the one before", async () =>
+      (await run(openGate, "reader", String(readerLeaseMs), "0", shards)).startsWith("at"),
+    );
+    expect(await takeNow()).toBe("gate");
+    await until("an insert to begin", async () => (await takeNow()).startsWith("batch "), 10 * readerLeaseMs);
+    await heartbeat();
+    expect(await run(closeGate, "reader", "1")).toBe("lost");
+  });
+});
