@@ -34,6 +34,7 @@ import { createPartsReader } from "./ops/parts.ts";
 import { createPipelineState, type FleetCounts } from "./ops/pipeline.ts";
 import { RequestFigures } from "./ops/request-figures.ts";
 import { requestIdOf } from "./ops/request-id.ts";
+import { revalidated } from "./ops/revalidation.ts";
 import { createHealthRoutes, createPipelineRoutes } from "./ops/routes.ts";
 import { createQueryRoutes } from "./query/routes.ts";
 import { createStreamHub } from "./stream/hub.ts";
@@ -383,7 +384,7 @@ async function serve(config: Config, log: Log): Promise<void> {
           return viewer instanceof Response ? viewer : hub.handle(request, serving, viewer.name);
         }),
       },
-      fetch: route(withHead(async (request) => compressed(request, await app.fetch(request)))),
+      fetch: route(withHead(async (request) => compressed(request, revalidated(request, await app.fetch(request))))),
       error: (error) => failed(error),
     },
   );

@@ -5,7 +5,7 @@ import { compressed } from "./compression.ts";
 const ask = (encoding?: string): Request =>
   new Request("http://localhost/", encoding === undefined ? {} : { headers: { "Accept-Encoding": encoding } });
 const page = (): Response =>
-  new Response("<p>text</p>".repeat(100), { headers: { "Content-Type": "text/html", ETag: '"abc"' } });
+  new Response("<p>text</p>".repeat(100), { headers: { "Content-Type": "text/html", ETag: 'W/"abc"' } });
 
 test("text is compressed for a client that takes gzip, and says so", async () => {
   const response = compressed(ask("br, gzip"), page());
