@@ -117,10 +117,12 @@ async function serve(config: Config, log: Log): Promise<void> {
       secure: tls !== null,
     },
   );
+  const isPrivate = isLoopback(config.HOST) && !config.ALLOW_ANONYMOUS;
   const web = createWeb({
     corsOrigins: config.CORS_ORIGINS,
     secure: tls !== null,
-    loopbackOnly: !access.viewersNeeded && isLoopback(config.HOST) && !config.ALLOW_ANONYMOUS,
+    loopbackOnly: isPrivate && !access.viewersNeeded,
+    ingestLoopbackOnly: isPrivate && config.INGEST_KEYS === "",
   });
   const { address, embedded } = await openClickHouse(config, dataDirectory, log);
   const reader = connectClickHouse(address, {

@@ -6,8 +6,10 @@ export interface WebOptions {
   readonly corsOrigins: readonly string[];
   /** The service is reached over TLS. */
   readonly secure: boolean;
-  /** Nobody needs a key and only this machine may connect: names that a stranger's DNS points here are refused. */
+  /** Nobody needs a key to read, and only this machine may connect: names that a stranger's DNS points here are refused. */
   readonly loopbackOnly: boolean;
+  /** The same of writing. */
+  readonly ingestLoopbackOnly: boolean;
 }
 
 type Handler = (request: Request, server: Server<undefined>) => Response | Promise<Response>;
@@ -16,7 +18,11 @@ type Handler = (request: Request, server: Server<undefined>) => Response | Promi
 export interface Web {
   /** For every route but the hot one: refuses what another site had a browser send, answers preflights, adds the headers. */
   route(handle: Handler): Handler;
-  /** For the hot route: costs nothing unless CORS_ORIGINS is set. */
+  /**
+   * For the hot route. Another site's page cannot have a browser send JSON here without a preflight, which is for CORS_ORIGINS
+   * to answer; a page whose own name points here by now (DNS rebinding) can, so without keys that is looked at. Costs nothing
+   * where neither applies.
+   */
   ingestRoute(handle: (request: Request) => Promise<Response>): Handler;
 }
 
@@ -49,6 +55,7 @@ const twoYears = "max-age=63072000";
 const preflightSeconds = "600";
 const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const loopbackNames = /^(localhost|[a-z0-9-]+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
+const loopbackRule = "without keys this service answers to the names of this machine only";
 
 export function createWeb(options: WebOptions): Web {
   const origins = new Set(options.corsOrigins);
@@ -95,7 +102,7 @@ export function createWeb(options: WebOptions): Web {
     // A Host header can be anything; what follows parses URLs.
     if (!URL.canParse(request.url)) return errorResponse("malformed_request", "the request's URL cannot be read");
     if (options.loopbackOnly && !loopbackNames.test(request.headers.get("host") ?? "")) {
-      return errorResponse("forbidden", "without keys this service answers to the names of this machine only");
+      return errorResponse("forbidden", loopbackRule);
     }
     if (request.method === "OPTIONS" && request.headers.has("access-control-request-method")) return preflight(request);
     // Cookies are SameSite=Strict already; this holds where a browser does not know that, and for signing in.
@@ -116,14 +123,25 @@ export function createWeb(options: WebOptions): Web {
     return response;
   }
 
+  /**
+   * A browser says who posts; a device says nothing, and may call this machine by whatever name its proxy or hosts file has.
+   */
+  function isRebound({ headers }: Request): boolean {
+    const isPage = headers.has("origin") || headers.has("sec-fetch-site");
+    return isPage && !loopbackNames.test(headers.get("host") ?? "");
+  }
+
   return {
     route(handle) {
       return async (request, server) => harden(request, intercept(request) ?? (await handle(request, server)));
     },
     ingestRoute(handle) {
-      if (origins.size === 0) return handle;
+      const guarded: typeof handle = options.ingestLoopbackOnly
+        ? async (request) => (isRebound(request) ? errorResponse("forbidden", loopbackRule) : handle(request))
+        : handle;
+      if (origins.size === 0) return guarded;
       return async (request) =>
-        request.method === "OPTIONS" ? preflight(request) : allowOrigin(request, await handle(request));
+        request.method === "OPTIONS" ? preflight(request) : allowOrigin(request, await guarded(request));
     },
   };
 }

@@ -66,7 +66,8 @@ describe("headers", () => {
 });
 
 describe("other origins", () => {
-  const web = createWeb({ corsOrigins: ["https://wall.example"], secure: true, loopbackOnly: false });
+  const reachable = { loopbackOnly: false, ingestLoopbackOnly: false };
+  const web = createWeb({ corsOrigins: ["https://wall.example"], secure: true, ...reachable });
   const route = web.route(answer);
   const ingest = web.ingestRoute(async () => answer());
   const preflight = { Origin: "https://wall.example", "Access-Control-Request-Method": "GET" };
@@ -99,9 +100,9 @@ describe("other origins", () => {
     expect((await route(session, server)).status).toBe(403);
   });
 
-  test("the hot route is the handler itself while no origin is named", () => {
+  test("the hot route is the handler itself while no origin is named and strangers cannot be meant", () => {
     const handle = async (): Promise<Response> => answer();
-    expect(createWeb({ corsOrigins: [], secure: false, loopbackOnly: false }).ingestRoute(handle)).toBe(handle);
+    expect(createWeb({ corsOrigins: [], secure: false, ...reachable }).ingestRoute(handle)).toBe(handle);
   });
 
   test("with TLS every answer says so for two years", async () => {
@@ -110,7 +111,7 @@ describe("other origins", () => {
   });
 
   test("an open service on loopback answers to no name that a stranger's DNS points at it", async () => {
-    const local = createWeb({ corsOrigins: [], secure: false, loopbackOnly: true }).route(answer);
+    const local = createWeb({ ...reachable, corsOrigins: [], secure: false, loopbackOnly: true }).route(answer);
     for (const host of ["localhost:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]:8000", "sluice.localhost"]) {
       expect([host, (await local(ask(`http://${host}/api/devices`), server)).status]).toEqual([host, 200]);
     }
@@ -123,6 +124,23 @@ describe("other origins", () => {
     ]) {
       const request = new Request("http://127.0.0.1/api/devices", { headers: { Host: host } });
       expect([host, (await local(request, server)).status]).toEqual([host, 403]);
+    }
+  });
+
+  test("an open service on loopback takes no events from a page whose name points at it", async () => {
+    for (const corsOrigins of [[], ["https://wall.example"]]) {
+      const options = { ...reachable, corsOrigins, secure: false, ingestLoopbackOnly: true };
+      const local = createWeb(options).ingestRoute(async () => answer());
+      const status = async (host: string, headers: Record<string, string>): Promise<number> =>
+        (await local(ask(`http://${host}/ingest`, headers, "POST"), server)).status;
+      expect(await status("evil.example:8000", { Origin: "http://evil.example:8000" })).toBe(403);
+      expect(await status("evil.example", { "Sec-Fetch-Site": "same-origin" })).toBe(403);
+      expect(await status("localhost:8000", { Origin: "http://localhost:8000" })).toBe(200);
+      expect(await status("127.0.0.1:8000", { Origin: "https://wall.example", "Sec-Fetch-Site": "cross-site" })).toBe(
+        200,
+      );
+      // A device, by the name that its proxy or its hosts file has.
+      expect(await status("gateway.local", {})).toBe(200);
     }
   });
 
@@ -139,6 +157,35 @@ describe("other origins", () => {
     expect(await status({ Origin: "https://sluice.test.evil.example" })).toBe(403);
     expect(await status({ Origin: "null" })).toBe(403);
   });
+});
+
+test("without keys /ingest takes nothing from another site's page, whatever name it has here", async () => {
+  const open = await startService();
+  try {
+    const post = async (headers: Record<string, string>): Promise<number> =>
+      (
+        await fetch(`${open.url}/ingest`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json", ...headers },
+          body: '{"device_id":"d","event_type":"t"}',
+        })
+      ).status;
+    // After DNS rebinding it is the page's own origin, so nothing asks for a preflight.
+    expect(await post({ Host: "evil.example", Origin: "http://evil.example" })).toBe(403);
+    // Without, only what needs no preflight gets here at all.
+    const simple = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"];
+    for (const type of simple) {
+      expect([type, await post({ Origin: "https://evil.example", "Content-Type": type })]).toEqual([type, 415]);
+    }
+    const preflight = await fetch(`${open.url}/ingest`, {
+      method: "OPTIONS",
+      headers: { Origin: "https://evil.example", "Access-Control-Request-Method": "POST" },
+    });
+    expect([preflight.ok, preflight.headers.get("access-control-allow-origin")]).toEqual([false, null]);
+    expect(await post({})).toBe(202);
+  } finally {
+    await open.dispose();
+  }
 });
 
 test.skipIf(noChromium)(
