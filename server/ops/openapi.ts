@@ -127,6 +127,7 @@ const reading: readonly ErrorCode[] = [
   "unauthenticated",
   "forbidden",
   "query_failed",
+  "overloaded",
   "clickhouse_unavailable",
   "query_timeout",
 ];

@@ -38,7 +38,7 @@ export function createDeviceRoutes(deps: { reader: Reader; now: () => number }) 
   const { reader, now } = deps;
   return new Elysia({ name: "devices" })
     .get("/api/devices", ({ request }) =>
-      answer(async () => {
+      answer(request, async (signal) => {
         const parameters = readParameters(new URL(request.url), ["search", "status", "sort", "limit", "cursor"]);
         const search = parameters.text("search", limits.deviceIdCharacters) ?? "";
         const status = parameters.choice("status", statuses);
@@ -50,22 +50,21 @@ export function createDeviceRoutes(deps: { reader: Reader; now: () => number }) 
 
         const ask = { search, status, sort, limit, after };
         const nowMs = now();
-        const rows = await reader.rows<DeviceRow>(createDevicesQuery(ask, nowMs), request.signal);
+        const rows = await reader.rows<DeviceRow>(createDevicesQuery(ask, nowMs), signal);
         const page = rows.slice(0, limit);
         const last = page.at(-1);
         return jsonAnswer<Devices>({
           devices: page.map(createDevice),
           cursor: rows.length > limit && last ? encodeCursor(scope, [last.sort_key, last.device_id]) : null,
-          total: rows[0]?.total ?? (after === undefined ? 0 : await countDevices(ask, nowMs, request.signal)),
+          total: rows[0]?.total ?? (after === undefined ? 0 : await countDevices(ask, nowMs, signal)),
         });
       }),
     )
     .get("/api/devices/*", ({ request }) =>
-      answer(async () => {
+      answer(request, async (signal) => {
         const url = new URL(request.url);
         readParameters(url, []);
         const deviceId = decodeDeviceId(url.pathname.slice("/api/devices/".length));
-        const signal = request.signal;
         const [row] = await reader.rows<DeviceRow>(createDeviceQuery(deviceId, now()), signal);
         if (row === undefined) throw new Refusal("not_found", "No event of this device has been stored.");
         const types = await reader.rows<TypeRow>(createTypesQuery(row), signal);

@@ -12,7 +12,7 @@ import {
 } from "./event-pages.ts";
 import { readParameters } from "./parameters.ts";
 import type { Reader } from "./reader.ts";
-import { answer, invalidParameter, jsonAnswer, noStore } from "./refusal.ts";
+import { answer, invalidParameter, jsonAnswer, noStore, withDeadline } from "./refusal.ts";
 
 /** Events in one export, which is streamed page by page; also what it gives without a limit. */
 const exportEventsMax = 1_000_000;
@@ -25,7 +25,7 @@ const exportPageMin = 50;
 export function createEventRoutes(deps: { reader: Reader }) {
   const readPage = createEventPages(deps.reader);
   return new Elysia({ name: "events" }).get("/api/events", ({ request }) =>
-    answer(async () => {
+    answer(request, async (signal) => {
       const parameters = readParameters(new URL(request.url), eventParameters);
       const filter: EventFilter = {
         deviceId: parameters.text("device_id", limits.deviceIdCharacters),
@@ -44,7 +44,7 @@ export function createEventRoutes(deps: { reader: Reader }) {
       const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
       const after = cursor === undefined ? null : decodePlace(cursor, scope);
 
-      const page = await readPage(filter, after, Math.min(limit, limits.pageMax), request.signal);
+      const page = await readPage(filter, after, Math.min(limit, limits.pageMax), signal);
       if (format !== "json") {
         return exportAnswer(exportFormats[format], { readPage, filter, limit, first: page, signal: request.signal });
       }
@@ -93,7 +93,7 @@ function exportAnswer(format: ExportFormat, task: Export): Response {
         if (bytes.length > 0) controller.enqueue(bytes);
         const fitting = Math.floor((exportPageBytes * events.length) / Math.max(1, bytes.length));
         const wanted = Math.min(left, exportPageMax, Math.max(exportPageMin, fitting));
-        page = next === null || left <= 0 ? null : await task.readPage(task.filter, next, wanted, signal);
+        page = next === null || left <= 0 ? null : await task.readPage(task.filter, next, wanted, withDeadline(signal));
         if (page === null) controller.close();
       },
       cancel: () => gone.abort(),

@@ -23,7 +23,7 @@ export function createHistoryRoutes(deps: { reader: Reader; now: () => number })
   const { reader, now } = deps;
   return new Elysia({ name: "history" })
     .get("/api/history", ({ request }) =>
-      answer(async () => {
+      answer(request, async (signal) => {
         const parameters = readParameters(new URL(request.url), historyParameters);
         const ask: HistoryAsk = {
           eventTypes: parameters.texts("event_type", limits.eventTypeCharacters, limits.historySeries),
@@ -37,7 +37,7 @@ export function createHistoryRoutes(deps: { reader: Reader; now: () => number })
           stepSeconds: parameters.integer("step", 1, stepMaxSeconds),
           hasDevice: ask.deviceId !== undefined,
         });
-        const rows = await reader.rows<HistoryRow>(createHistoryQuery(plan, ask), request.signal);
+        const rows = await reader.rows<HistoryRow>(createHistoryQuery(plan, ask), signal);
         return jsonAnswer<History>({
           from: new Date(plan.range.fromMs).toISOString(),
           to: new Date(plan.range.toMs).toISOString(),
@@ -48,14 +48,14 @@ export function createHistoryRoutes(deps: { reader: Reader; now: () => number })
       }),
     )
     .get("/api/event-types", ({ request }) =>
-      answer(async () => {
+      answer(request, async (signal) => {
         const parameters = readParameters(new URL(request.url), eventTypesParameters);
         const nowMs = now();
         // All time when no range is given: it is the register of types.
         const range = readRange(parameters, nowMs + futureMs, Number.POSITIVE_INFINITY);
         const limit = parameters.integer("limit", 1, eventTypesMax) ?? eventTypesMax;
         const query = createEventTypesQuery(range, nowMs, limit);
-        const rows = await reader.rows<{ event_type: string; event_count: number }>(query, request.signal);
+        const rows = await reader.rows<{ event_type: string; event_count: number }>(query, signal);
         return jsonAnswer<EventTypes>({ event_types: rows });
       }),
     );

@@ -106,9 +106,46 @@ test("a few queries run, a few wait, the rest are refused at once", async () => 
   );
   const outcomes = await Promise.all(attempts);
   expect(outcomes.filter((outcome) => outcome === "answered")).toHaveLength(5);
-  expect(outcomes.filter((outcome) => outcome === "clickhouse_unavailable")).toHaveLength(3);
+  expect(outcomes.filter((outcome) => outcome === "overloaded")).toHaveLength(3);
   // Every place was given back.
   expect(await reader.rows(query("SELECT 1 AS one"), never)).toEqual([{ one: 1 }]);
+});
+
+test("a query waits for its turn for seconds, not for minutes, and leaves no place taken", async () => {
+  const reader = createTestReader({ queriesMax: 1, waitMaxMs: 100 });
+  const running = reader.rows(slow(1), never);
+  const startedMs = performance.now();
+  const refusals = await Promise.all([1, 2, 3].map(() => refusalOf(reader.rows(slow(1), never))));
+  expect(refusals.map(({ code }) => code)).toEqual(["overloaded", "overloaded", "overloaded"]);
+  expect(performance.now() - startedMs).toBeGreaterThanOrEqual(99);
+  expect(await running).toHaveLength(1);
+  expect(await reader.rows(query("SELECT 1 AS one"), never)).toEqual([{ one: 1 }]);
+});
+
+test("who goes away while waiting gives the place in the queue to others", async () => {
+  const reader = createTestReader({ queriesMax: 1, waitingMax: 1 });
+  const running = reader.rows(slow(1), never);
+  const gone = new AbortController();
+  const waiting = refusalOf(reader.rows(slow(1), gone.signal));
+  gone.abort();
+  await waiting;
+  // The queue of one has room again.
+  expect(await reader.rows(query("SELECT 1 AS one"), never)).toEqual([{ one: 1 }]);
+  await running;
+});
+
+test("a request whose time is over is 504, in whichever of its queries that happens", async () => {
+  expect((await refusalOf(createTestReader().rows(slow(20), AbortSignal.timeout(200)))).code).toBe("query_timeout");
+  expect(
+    (await refusalOf(createTestReader().rows(slow(20), AbortSignal.abort(new DOMException("", "TimeoutError"))))).code,
+  ).toBe("query_timeout");
+});
+
+test("an overloaded reader is 503 with Retry-After on a route", async () => {
+  const routes = createTestRoutes(database.client, Date.now, { queriesMax: 0, waitMaxMs: 10 });
+  const response = await routes.fetch("/api/devices");
+  expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+  expect(await response.json()).toMatchObject({ error: { code: "overloaded" } });
 });
 
 test("a reader who goes away ends the query", async () => {

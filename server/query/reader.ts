@@ -1,6 +1,6 @@
 import { type ClickHouseClient, ClickHouseError, type ClickHouseSettings } from "@clickhouse/client";
 import type { Log } from "../ops/log.ts";
-import { Refusal } from "./refusal.ts";
+import { isLate, Refusal } from "./refusal.ts";
 
 /** The limits of one reading query. What is not given is the default. */
 export interface ReaderOptions {
@@ -12,6 +12,8 @@ export interface ReaderOptions {
   queriesMax?: number;
   /** Queries that wait; more are refused with 503. Default 64. */
   waitingMax?: number;
+  /** For so long; then they are refused with 503, too. Default 5 s. */
+  waitMaxMs?: number;
 }
 
 export interface Query {
@@ -49,7 +51,7 @@ const tooLargeCodes: ReadonlySet<string> = new Set(["158", "241", "307", "396"])
 
 export function createReader(deps: { clickhouse: ClickHouseClient; log: Log }, options: ReaderOptions = {}): Reader {
   const timeoutSeconds = options.queryTimeoutSeconds ?? 15;
-  const gate = createGate(options.queriesMax ?? 4, options.waitingMax ?? 64);
+  const gate = createGate(options.queriesMax ?? 4, options.waitingMax ?? 64, options.waitMaxMs ?? 5_000);
   const settings: ClickHouseSettings = {
     // Whatever the user may do, this query reads. 2: no writes, while other settings may still be set; all of them are ours.
     readonly: "2",
@@ -67,7 +69,7 @@ export function createReader(deps: { clickhouse: ClickHouseClient; log: Log }, o
 
   return {
     async rows<T>(query: Query, signal: AbortSignal) {
-      const leave = await gate.enter();
+      const leave = await gate.enter(signal);
       const timeout = AbortSignal.timeout(timeoutSeconds * 1000 + answerMarginMs);
       try {
         signal.throwIfAborted();
@@ -80,7 +82,7 @@ export function createReader(deps: { clickhouse: ClickHouseClient; log: Log }, o
         });
         return await result.json<T>();
       } catch (error) {
-        const refusal = refusalOf(error, timeout.aborted);
+        const refusal = refusalOf(error, timeout.aborted || isLate(signal));
         if (!signal.aborted) deps.log("warn", "a reading query failed", { code: refusal.code, reason: String(error) });
         throw refusal;
       } finally {
@@ -106,26 +108,46 @@ function refusalOf(error: unknown, timedOut: boolean): Refusal {
 }
 
 interface Gate {
-  /** Resolves when there is room; call what it gives exactly once. */
-  enter(): Promise<() => void>;
+  /** Resolves when there is room; call what it gives exactly once. Throws `Refusal` when there is none in time. */
+  enter(signal: AbortSignal): Promise<() => void>;
 }
 
-function createGate(runningMax: number, waitingMax: number): Gate {
-  const waiting: (() => void)[] = [];
+function createGate(runningMax: number, waitingMax: number, waitMaxMs: number): Gate {
+  /** In order of arrival: a Set keeps it, and lets one go from the middle. */
+  const waiting = new Set<() => void>();
   let running = 0;
   const leave = (): void => {
-    const next = waiting.shift();
+    const [next] = waiting;
     // The place is handed on, not given up and taken again.
     if (next === undefined) running--;
     else next();
   };
+
+  function turn(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (outcome: () => void): void => {
+        waiting.delete(enter);
+        clearTimeout(timer);
+        signal.removeEventListener("abort", giveUp);
+        outcome();
+      };
+      const enter = (): void => settle(resolve);
+      const giveUp = (): void => settle(() => reject(overloaded()));
+      const timer = setTimeout(giveUp, waitMaxMs);
+      signal.addEventListener("abort", giveUp, { once: true });
+      waiting.add(enter);
+    });
+  }
+
   return {
-    async enter() {
+    async enter(signal) {
       if (running < runningMax) running++;
-      else if (waiting.length < waitingMax) await new Promise<void>((resolve) => waiting.push(resolve));
-      else
-        throw new Refusal("clickhouse_unavailable", "Too many queries are waiting for ClickHouse. Try again shortly.");
+      else if (waiting.size < waitingMax && !signal.aborted) await turn(signal);
+      else throw overloaded();
       return leave;
     },
   };
 }
+
+const overloaded = (): Refusal =>
+  new Refusal("overloaded", "Too many queries are waiting for ClickHouse. Try again shortly.");

@@ -14,10 +14,23 @@ export class Refusal extends Error {
 export const invalidParameter = (name: string, rule: string): Refusal =>
   new Refusal("invalid_parameter", `${name}: ${rule}`);
 
+/**
+ * A request may take several queries, each with its own limit. All of them together have to end before the listener
+ * takes the connection for an idle one (a minute), which the client would see as a reset.
+ */
+const answerMaxMs = 45_000;
+
+/** Aborts when the client goes, or when it has waited for too long. */
+export const withDeadline = (gone: AbortSignal): AbortSignal =>
+  AbortSignal.any([gone, AbortSignal.timeout(answerMaxMs)]);
+
+export const isLate = ({ reason }: AbortSignal): boolean =>
+  reason instanceof DOMException && reason.name === "TimeoutError";
+
 /** Runs a handler; what it refuses becomes the answer, anything else is a bug and is thrown on. */
-export async function answer(handle: () => Promise<Response>): Promise<Response> {
+export async function answer(request: Request, handle: (signal: AbortSignal) => Promise<Response>): Promise<Response> {
   try {
-    return await handle();
+    return await handle(withDeadline(request.signal));
   } catch (error) {
     if (error instanceof Refusal) return errorResponse(error.code, error.message);
     throw error;
