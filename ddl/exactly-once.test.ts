@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { until } from "../workers/clickhouse/test-engine.ts";
+import { insertSettings, readInsertSettings } from "./insert-settings.ts";
 import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "./test-store.ts";
 
 // A real engine on a machine that may be busy: a test that fails does so by its own assertion.
@@ -89,6 +90,22 @@ test("equal events under another token are other events", async () => {
   const batch = createBatch(1, 5_000);
   await database.insert(batch, "journal-1");
   await database.insert(batch, "journal-2");
+  expect(await readTotals(database)).toEqual(totalsOf(batch, batch));
+});
+
+test("a server whose profile switches deduplication off is overruled, by whichever setting it knows", async () => {
+  const database = await store.createDatabase();
+  const batch = createBatch(1, 5_000);
+  const pinned = await readInsertSettings(database.client);
+  const knowsNewer = "deduplicate_insert" in pinned;
+  // The engine of this test is one that does; an older one has only the other.
+  expect(knowsNewer).toBe(true);
+  await database.insert(batch, "journal-1", { insert_deduplicate: 0 });
+  await database.insert(batch, "journal-1", { insert_deduplicate: 0 });
+  expect(await readTotals(database)).toEqual(totalsOf(batch));
+  // Why both are pinned: without the newer one the older one says nothing.
+  const off = { ...insertSettings, deduplicate_insert: "disable" };
+  await database.insert(batch, "journal-1", off);
   expect(await readTotals(database)).toEqual(totalsOf(batch, batch));
 });
 

@@ -1,3 +1,5 @@
+import type { ClickHouseClient } from "@clickhouse/client";
+
 /**
  * The settings that every insert into `telemetry_events` carries, beside its own `insert_deduplication_token`.
  *
@@ -31,6 +33,26 @@ export const insertSettings = {
   /** telemetry_1s is partitioned by day: an operator may set MAX_EVENT_AGE beyond the default limit of 100 partitions. */
   max_partitions_per_insert_block: "1000",
 } as const;
+
+/** Settings that not every release knows, and refuses to be told where it does not. */
+const newerInsertSettings: Readonly<Record<string, string>> = {
+  /** 26.x: decides instead of `insert_deduplicate`, whatever that says. */
+  deduplicate_insert: "enable",
+};
+
+export type InsertSettings = Readonly<Record<string, string | number>>;
+
+/** `insertSettings`, and those of newer releases that this server knows. */
+export async function readInsertSettings(client: ClickHouseClient): Promise<InsertSettings> {
+  const result = await client.query({
+    query: "SELECT name FROM system.settings WHERE name IN {names: Array(String)}",
+    query_params: { names: Object.keys(newerInsertSettings) },
+    format: "JSONEachRow",
+  });
+  const known = new Set((await result.json<{ name: string }>()).map(({ name }) => name));
+  const newer = Object.entries(newerInsertSettings).filter(([name]) => known.has(name));
+  return { ...insertSettings, ...Object.fromEntries(newer) };
+}
 
 /**
  * On a cluster, too: the journal forgets a batch once it is confirmed, so a confirmation must survive the loss of any one

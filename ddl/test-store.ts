@@ -4,7 +4,7 @@ import type { Event } from "../server/contract/event.ts";
 import { RowEncoder } from "../server/contract/row.ts";
 import { PASSWORD, startTestEngine, type TestEngine } from "../workers/clickhouse/test-engine.ts";
 import { applySchema } from "./apply.ts";
-import { insertSettings } from "./insert-settings.ts";
+import { type InsertSettings, readInsertSettings } from "./insert-settings.ts";
 
 /** An event with its times, as the encoder gets it. */
 export interface TestEvent extends Event {
@@ -25,8 +25,8 @@ export interface TestDatabase {
   client: ClickHouseClient;
   run(sql: string): Promise<void>;
   rows<T>(sql: string): Promise<T[]>;
-  /** As the writer does it: RowBinary, the pinned settings, a token. */
-  insert(events: readonly TestEvent[], token: string): Promise<void>;
+  /** As the writer does it: RowBinary, the pinned settings, a token; `more` comes after the pinned ones. */
+  insert(events: readonly TestEvent[], token: string, more?: InsertSettings): Promise<void>;
 }
 
 export async function startTestStore(): Promise<TestStore> {
@@ -70,13 +70,14 @@ function createTestDatabase(name: string, client: ClickHouseClient): TestDatabas
       const result = await client.query({ query: sql, format: "JSONEachRow" });
       return result.json<T>();
     },
-    async insert(events, token) {
+    async insert(events, token, more = {}) {
       const encoder = new RowEncoder();
       for (const event of events) encoder.encode(event, event.timestamp, event.received_at ?? event.timestamp);
+      const settings = await readInsertSettings(client);
       const result = await client.exec({
         query: "INSERT INTO telemetry_events FORMAT RowBinary",
         values: Readable.from([Buffer.from(encoder.bytes())]),
-        clickhouse_settings: { ...insertSettings, insert_deduplication_token: token },
+        clickhouse_settings: { ...settings, ...more, insert_deduplication_token: token },
       });
       for await (const _ of result.stream) throw new Error("an INSERT has no result");
     },

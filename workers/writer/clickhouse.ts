@@ -6,7 +6,7 @@ import {
   createClient,
   type ResponseHeaders,
 } from "@clickhouse/client";
-import { clusterInsertSettings, insertSettings } from "../../ddl/insert-settings.ts";
+import { clusterInsertSettings, type InsertSettings, readInsertSettings } from "../../ddl/insert-settings.ts";
 import { rowColumns } from "../../server/contract/row.ts";
 
 export interface ClickHouseAddress {
@@ -62,7 +62,8 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
   let current = 0;
   const { cluster = null } = address;
   const table = cluster === null ? "telemetry_events" : "telemetry_events_local";
-  const settings = cluster === null ? insertSettings : { ...insertSettings, ...clusterInsertSettings };
+  /** What each server is told. Asked again after a failure: it may come back as another release. */
+  const settings = new Map<ClickHouseClient, InsertSettings>();
   const shards = new Map<ClickHouseClient, string>();
 
   /** A token means nothing on another shard: failing over to one would store a batch twice. */
@@ -76,6 +77,14 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
     }
     shards.set(of, row.shard);
   }
+  async function settingsFor(of: ClickHouseClient): Promise<InsertSettings> {
+    const known = settings.get(of);
+    if (known) return known;
+    const read = await readInsertSettings(of);
+    const pinned = cluster === null ? read : { ...read, ...clusterInsertSettings };
+    settings.set(of, pinned);
+    return pinned;
+  }
   const pick = (from: readonly ClickHouseClient[]): ClickHouseClient => from[current % from.length] as ClickHouseClient;
   const client = (): ClickHouseClient => pick(clients);
   const statement = `INSERT INTO \`${address.database}\`.${table} (${rowColumns.join(", ")}) FORMAT RowBinary`;
@@ -85,6 +94,7 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
       return client();
     },
     failOver() {
+      settings.delete(client());
       current++;
     },
     async insert(body, token, timeoutMs) {
@@ -93,11 +103,12 @@ export function createRowStore(address: ClickHouseAddress, requestTimeoutMs: num
       try {
         const insertClient = pick(insertClients);
         await checkShard(client());
+        const pinned = await settingsFor(client());
         const result = await insertClient.exec({
           query: statement,
           values: body,
           abort_signal: abort.signal,
-          clickhouse_settings: { ...settings, insert_deduplication_token: token, wait_end_of_query: 1 },
+          clickhouse_settings: { ...pinned, insert_deduplication_token: token, wait_end_of_query: 1 },
         });
         requireClickHouse(result);
         const answer = await readAll(result.stream, 64 * 1024);
