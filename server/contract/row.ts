@@ -1,3 +1,4 @@
+import type { ScannedEvent } from "../ingest/scan.ts";
 import type { Event, StoredEvent } from "./event.ts";
 
 /**
@@ -95,6 +96,51 @@ export class RowEncoder {
         this.#writeString(entry);
       }
     }
+  }
+
+  /** `encode` of an event that lies in the bytes of its body, as `EventScanner` finds it. Throws nothing. */
+  encodeScanned(event: ScannedEvent, timestampMs: number, receivedAtMs: number): void {
+    const { bytes, value, textStart, metadata, metadataKeys } = event;
+    // Everything of the event is copied once: what the body takes is more than its strings do.
+    const last = metadataKeys * 4;
+    let textBytes = textStart < 0 ? 0 : event.textEnd - textStart;
+    for (let place = 0; place < last; place += 2) {
+      textBytes += 3 + (metadata[place + 1] as number) - (metadata[place] as number);
+    }
+    this.#reserve(64 + event.deviceEnd - event.deviceStart + event.typeEnd - event.typeStart + textBytes);
+    this.#writeInt64(timestampMs);
+    this.#writeInt64(receivedAtMs);
+    this.deviceHashA = event.deviceHashA;
+    this.deviceHashB = event.deviceHashB;
+    this.#copyString(bytes, event.deviceStart, event.deviceEnd);
+    this.#copyString(bytes, event.typeStart, event.typeEnd);
+    if (Number.isNaN(value)) {
+      this.#buffer[this.#offset++] = 1;
+    } else {
+      this.#buffer[this.#offset++] = 0;
+      this.#view.setFloat64(this.#offset, value, true);
+      this.#offset += 8;
+    }
+    if (textStart < 0) {
+      this.#buffer[this.#offset++] = 1;
+    } else {
+      this.#buffer[this.#offset++] = 0;
+      this.#copyString(bytes, textStart, event.textEnd);
+    }
+    this.#buffer[this.#offset++] = metadataKeys;
+    for (let place = 0; place < last; place += 2) {
+      this.#copyString(bytes, metadata[place] as number, metadata[place + 1] as number);
+    }
+  }
+
+  #copyString(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    this.#writeLength(length);
+    const buffer = this.#buffer;
+    let to = this.#offset;
+    if (length < shortStringUnits) for (let from = start; from < end; from++) buffer[to++] = bytes[from] as number;
+    else buffer.set(bytes.subarray(start, end), to);
+    this.#offset += length;
   }
 
   #reserve(bytes: number): void {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
-import { type BodyReader, createBodyReader } from "./body.ts";
+import { type BodyReader, createBodyReader, textOf } from "./body.ts";
 
 let bodies: BodyReader;
 afterEach(() => bodies.stop());
@@ -57,7 +57,7 @@ describe("bodies on their way", () => {
     const all = await Promise.all(
       Array.from({ length: 50 }, () => bodies.read(post(packed, { "Content-Encoding": "gzip" }))),
     );
-    expect(all.map((body) => body.ok && body.text)).toEqual(Array.from({ length: 50 }, () => '{"events":[]}'));
+    expect(all.map((body) => body.ok && textOf(body))).toEqual(Array.from({ length: 50 }, () => '{"events":[]}'));
   });
 });
 
@@ -65,7 +65,8 @@ test.each(["", " ", "identity", "IDENTITY"])(
   "a Content-Encoding of %j means that the body is as it is",
   async (encoding) => {
     bodies = createBodyReader({ maxBodyBytes: 1000, timeoutMs: 60_000, inFlightMaxBytes: 2000 });
-    expect(await bodies.read(post("{}", { "Content-Encoding": encoding }))).toMatchObject({ ok: true, text: "{}" });
+    const body = await bodies.read(post("{}", { "Content-Encoding": encoding }));
+    expect(body.ok && textOf(body)).toBe("{}");
   },
 );
 

@@ -10,21 +10,27 @@ export interface BodyOptions {
   readonly inFlightMaxBytes: number;
 }
 
-export type BodyText =
-  | { readonly ok: true; readonly text: string; readonly ndjson: boolean }
+export interface Body {
+  /** Unpacked, and UTF-8. */
+  readonly bytes: Uint8Array;
+  readonly ndjson: boolean;
+}
+
+export type BodyOutcome =
+  | ({ readonly ok: true } & Body)
   | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
 
-const refuse = (code: ErrorCode, message: string): BodyText => ({ ok: false, code, message });
+const refuse = (code: ErrorCode, message: string): BodyOutcome => ({ ok: false, code, message });
 const decompressors = { gzip: promisify(gunzip), zstd: promisify(zstdDecompress) };
 const decoder = new TextDecoder();
 
-/** Reads a request's body as text, in bounded memory and time. */
+/** Reads a request's body, in bounded memory and time. */
 export interface BodyReader {
   /**
    * What says that it is too large is refused unread, what turns out to be is cut off, and decompression stops at the
    * limit. Names the media type and the encoding that it does not know.
    */
-  read(request: Request): Promise<BodyText>;
+  read(request: Request): Promise<BodyOutcome>;
   /** The service is shutting down: bodies that have not arrived are not waited for. */
   stop(): void;
 }
@@ -87,17 +93,17 @@ export function createBodyReader(options: BodyOptions): BodyReader {
         if (raw === "late") return late;
         if (raw === "gone") return gone;
         if (raw === "stopped") return stopped;
-        return encoding === "identity" ? decode(raw, ndjson) : await unpack(raw, encoding, ndjson);
+        return encoding === "identity" ? decoded(raw, ndjson) : await unpack(raw, encoding, ndjson);
       } finally {
         inFlightBytes -= reserved;
       }
     },
   };
 
-  async function unpack(raw: Uint8Array, encoding: keyof typeof decompressors, ndjson: boolean): Promise<BodyText> {
+  async function unpack(raw: Uint8Array, encoding: keyof typeof decompressors, ndjson: boolean): Promise<BodyOutcome> {
     const leave = await decompressing.enter();
     try {
-      return decode(await decompressors[encoding](raw, { maxOutputLength: options.maxBodyBytes }), ndjson);
+      return decoded(await decompressors[encoding](raw, { maxOutputLength: options.maxBodyBytes }), ndjson);
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") return tooLarge;
       return refuse("malformed_encoding", `the body is not ${encoding}`);
@@ -107,9 +113,13 @@ export function createBodyReader(options: BodyOptions): BodyReader {
   }
 }
 
-function decode(bytes: Uint8Array, ndjson: boolean): BodyText {
-  if (!isUtf8(bytes)) return refuse("malformed_encoding", "the body is not UTF-8");
-  return { ok: true, text: decoder.decode(bytes), ndjson };
+function decoded(bytes: Uint8Array, ndjson: boolean): BodyOutcome {
+  return isUtf8(bytes) ? { ok: true, bytes, ndjson } : refuse("malformed_encoding", "the body is not UTF-8");
+}
+
+/** Without a byte order mark. */
+export function textOf(body: Body): string {
+  return decoder.decode(body.bytes);
 }
 
 /** How many bodies are unpacked at once, each into at most MAX_BODY_BYTES; further ones wait, packed and counted. */

@@ -9,13 +9,22 @@ import type { ErrorCode } from "../contract/error.ts";
 import type { Event, StoredEvent } from "../contract/event.ts";
 import type { EventError, IngestAnswer } from "../contract/ingest.ts";
 import { limits } from "../contract/limits.ts";
-import { LoneSurrogateError, RowEncoder } from "../contract/row.ts";
+import { decodeRow, LoneSurrogateError, RowBinaryReader, RowEncoder } from "../contract/row.ts";
 import { errorResponse } from "../ops/errors.ts";
 import { type Accepted, Acknowledgements, type Durability, StoredWaiters } from "./acknowledgements.ts";
-import { createBodyReader } from "./body.ts";
+import { type Body, createBodyReader, textOf } from "./body.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
 import { malformedLine, type ParsedRequest, parseJson, parseNdjson, tooManyEvents } from "./parse.ts";
-import { boundsFault, eventTimeMs, type Fault, isEvent, schemaFaults, surrogateFault } from "./validate.ts";
+import { EventScanner, TypeNames } from "./scan.ts";
+import {
+  boundedTimeMs,
+  boundsFault,
+  eventTimeMs,
+  type Fault,
+  isEvent,
+  schemaFaults,
+  surrogateFault,
+} from "./validate.ts";
 
 export interface IngestDeps {
   readonly access: Access;
@@ -143,6 +152,8 @@ interface Encoded {
 export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   const { access, writer, aggregator, watch, now } = deps;
   const encoder = new RowEncoder();
+  const scanner = new EventScanner();
+  const typeNames = new TypeNames();
   const acknowledgements = new Acknowledgements();
   const storedWaiters = new StoredWaiters();
   const keys = new IdempotencyKeys(options.idempotencyMaxKeys);
@@ -271,36 +282,28 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   ): Promise<Accepted | Response> {
     const body = await bodies.read(request);
     if (!body.ok) return refuse(body.code, body.message);
-    const parsed = body.ndjson ? parseNdjson(body.text, skip, options.maxEvents) : parseJson(body.text);
-    if (!parsed.ok) return refuseParsed(parsed);
-    const { events } = parsed;
-    if (events.length > options.maxEvents) {
-      countEvents("too_many_events", events.length);
-      return refuse("too_many_events", tooManyEvents(events.length, options.maxEvents));
-    }
-    const limited = principal.takeEvents(events.length);
-    if (limited) {
-      countEvents("rate_limited", events.length);
-      return limited;
-    }
     if (closing) return refuse("shutting_down", "the service is shutting down");
 
     // From here to the push nothing waits, so encoder, observation queue and ring see one request at a time.
     const mark = aggregator.queue.mark();
-    encoder.reset();
-    let encoded: Encoded;
+    let encoded: Encoded | Response;
     try {
-      encoded = encode(events, parsed.malformed, principal);
+      encoded = encodeScanned(body, principal, mark) ?? encodeParsed(body, principal, skip);
     } catch (error) {
       aggregator.queue.rewind(mark);
       throw error;
     }
+    if (encoded instanceof Response) {
+      aggregator.queue.rewind(mark);
+      return encoded;
+    }
     if (encoded.rejectedCount > 0 && !skip) {
       aggregator.queue.rewind(mark);
-      countEvents("invalid_events", events.length);
+      const eventCount = encoded.rowCount + encoded.rejectedCount;
+      countEvents("invalid_events", eventCount);
       return refuse(
         "invalid_events",
-        `${encoded.rejectedCount} of ${events.length} events are invalid; nothing was accepted`,
+        `${encoded.rejectedCount} of ${eventCount} events are invalid; nothing was accepted`,
         { details: encoded.rejected, total: encoded.rejectedCount },
       );
     }
@@ -330,6 +333,64 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     if (key !== null) keys.remember(key, { answer, epoch, atMs });
     for (const event of encoded.watched) watch.offerDevice(event);
     return { answer, epoch };
+  }
+
+  /** A body of everyday events, without a detour by objects; null when it is another, and nothing has happened. */
+  function encodeScanned(body: Body, principal: IngestPrincipal, mark: number): Encoded | Response | null {
+    if (principal.devicePrefix !== null || !scanner.open(body.bytes, body.ndjson)) return null;
+    const nowMs = now();
+    const nowSecond = Math.floor(nowMs / 1000);
+    let rowCount = 0;
+    let overflow = false;
+    const watched: StoredEvent[] = [];
+    const { types, queue } = aggregator;
+    const watching = watch.watchedDevices.size > 0;
+    encoder.reset();
+    for (;;) {
+      const step = scanner.next();
+      if (step === "end") break;
+      let timeMs: number | Fault = nowMs;
+      if (scanner.hasTimestamp) timeMs = boundedTimeMs(scanner.timestamp, nowMs, options);
+      if (step === "doubt" || typeof timeMs !== "number" || rowCount === options.maxEvents) {
+        queue.rewind(mark);
+        return null;
+      }
+      const before = encoder.byteLength;
+      encoder.encodeScanned(scanner, timeMs, nowMs);
+      overflow ||= !queue.push(
+        types.indexOf(typeNames.nameOf(scanner)),
+        timeMs === nowMs ? nowSecond : Math.floor(timeMs / 1000),
+        scanner.value,
+        scanner.deviceHashA,
+        scanner.deviceHashB,
+      );
+      if (watching && watch.watchedDevices.has(scanner.deviceId)) {
+        watched.push(decodeRow(new RowBinaryReader(encoder.bytes(), before)));
+      }
+      rowCount++;
+    }
+    return takeEvents(principal, rowCount) ?? { rowCount, rejected: [], rejectedCount: 0, watched, overflow };
+  }
+
+  /** Any body: what is wrong with it is found here. */
+  function encodeParsed(body: Body, principal: IngestPrincipal, skip: boolean): Encoded | Response {
+    const text = textOf(body);
+    const parsed = body.ndjson ? parseNdjson(text, skip, options.maxEvents) : parseJson(text);
+    if (!parsed.ok) return refuseParsed(parsed);
+    const { events } = parsed;
+    if (events.length > options.maxEvents) {
+      countEvents("too_many_events", events.length);
+      return refuse("too_many_events", tooManyEvents(events.length, options.maxEvents));
+    }
+    encoder.reset();
+    return takeEvents(principal, events.length) ?? encode(events, parsed.malformed, principal);
+  }
+
+  /** The rate limit's refusal, if it has one. */
+  function takeEvents(principal: IngestPrincipal, events: number): Response | undefined {
+    const limited = principal.takeEvents(events);
+    if (limited) countEvents("rate_limited", events);
+    return limited;
   }
 
   /** Validates and encodes; observations of good events are pushed on the way, and rewound by the caller on refusal. */

@@ -135,6 +135,11 @@ export function boundsFault(event: Event): Fault | undefined {
 export function eventTimeMs(event: Event, nowMs: number, bounds: EventBounds): number | Fault {
   const given = event.timestamp;
   if (given === undefined) return nowMs;
+  return boundedTimeMs(given, nowMs, bounds);
+}
+
+/** A given time in epoch milliseconds, or what is wrong with it. */
+export function boundedTimeMs(given: string | number, nowMs: number, bounds: EventBounds): number | Fault {
   const timeMs = typeof given === "number" ? given : parseTimestamp(given);
   if (timeMs === undefined) return { path: "/timestamp", message: expectations["/timestamp"] as string };
   if (timeMs > nowMs + bounds.maxClockSkewFutureMs) {
