@@ -17,6 +17,8 @@ export interface BatchSource {
   readonly shard: number;
   /** Records, durably and as the lease's holder, that a range was refused. */
   readonly recordSplit: (cut: number, range: string) => Promise<void>;
+  /** Redis did not give the rows of a body: it is away, or another writer has stored them. What was read fails, too. */
+  readonly onUnreadable: (reason: string) => void;
 }
 
 /** `text` is "CUT FIRST LAST ROWS BYTES SINCE|split split …". */
@@ -44,20 +46,34 @@ export function parseBatch(source: BatchSource, text: string): RedisBatch {
 }
 
 async function* readRows(
-  { redis, shard }: BatchSource,
+  { redis, shard, onUnreadable }: BatchSource,
   first: string,
   last: string,
   { from, to }: RowRange,
 ): AsyncGenerator<Uint8Array> {
+  const unreadable = (error: unknown): Error => {
+    const failure = error instanceof Error ? error : new Error(String(error));
+    onUnreadable(failure.message);
+    return failure;
+  };
+  // Not around the yields: what the reader of the body throws in there is no failure of Redis's.
+  const asked = <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch((error: unknown) => {
+      throw unreadable(error);
+    });
+  const entries = readEntries(redis, `${keyPrefix}s:${shard}`, first, last);
   let row = 0;
-  for await (const { id, rows } of readEntries(redis, `${keyPrefix}s:${shard}`, first, last)) {
+  for (;;) {
+    const { value: entry, done } = await asked(entries.next());
+    if (done) break;
     if (row >= to) return;
     const start = row;
-    row += rows;
+    row += entry.rows;
     if (row <= from) continue;
-    const bytes = await redis.bytes(`${keyPrefix}r:${shard}:${id}`);
-    if (bytes === null)
-      throw new Error(`the rows of entry ${id} of shard ${shard} are gone: another writer has stored them`);
+    const bytes = await asked(redis.bytes(`${keyPrefix}r:${shard}:${entry.id}`));
+    if (bytes === null) {
+      throw unreadable(`the rows of entry ${entry.id} of shard ${shard} are gone: another writer has stored them`);
+    }
     if (start >= from && row <= to) {
       yield bytes;
       continue;
@@ -68,7 +84,9 @@ async function* readRows(
     for (let taken = Math.max(start, from); taken < Math.min(row, to); taken++) skipRow(reader);
     yield bytes.subarray(begin, reader.offset);
   }
-  if (row < to) throw new Error(`the batch has ${row} rows, ${to} were expected: another writer has stored it`);
+  if (row < to) {
+    throw unreadable(`the batch has ${row} rows, ${to} were expected: another writer has stored it`);
+  }
 }
 
 async function* readEntries(

@@ -1,5 +1,6 @@
 import type { Log } from "../../../server/ops/log.ts";
 import type { RingConsumer } from "../../ring/ring.ts";
+import { backoffMs } from "../../writer/backoff.ts";
 import type { RowStore } from "../../writer/clickhouse.ts";
 import type { Inserter } from "../../writer/inserter.ts";
 import type { FromWriter, RedisOptions, WriterOptions } from "../../writer/messages.ts";
@@ -199,10 +200,18 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
   async function serve(shard: number, inserter: Inserter): Promise<void> {
     await inserter.probe();
     let probedMs = performance.now();
+    // Then what there is to do is asked for again, from the start: trying on would be for ever when the shard was another's
+    // for a moment between two looks, and the batch is stored.
+    let unreadable: string | null = null;
+    let unreadableCut = 0;
+    let unreadableTimes = 0;
     const source = {
       redis,
       journalId: journalId as string,
       shard,
+      onUnreadable(reason: string) {
+        unreadable = reason;
+      },
       recordSplit: async (cut: number, range: string) => {
         const answer = await redis.script(split, [instance, String(shard), String(cut), range]);
         if (answer !== "ok") throw new Error(`shard ${shard} belongs to another writer now`);
@@ -230,9 +239,20 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
       }
       const batch = parseBatch(source, text.slice("batch ".length));
       const startedMs = deps.now();
-      const result = await inserter.store(batch, () => stopNow || !holds(shard));
+      unreadable = null;
+      const result = await inserter.store(batch, () => stopNow || unreadable !== null || !holds(shard));
       probedMs = performance.now();
-      if (result === undefined) return;
+      if (result === undefined) {
+        if (unreadable === null) return;
+        unreadableTimes = batch.cut === unreadableCut ? unreadableTimes + 1 : 1;
+        unreadableCut = batch.cut;
+        if (unreadableTimes === 1) {
+          const about = { shard, cut: batch.cut, error: unreadable };
+          log("warn", "a batch could not be read; looking again what there is to store", about);
+        }
+        await pause(backoffMs(unreadableTimes, Math.random));
+        continue;
+      }
       const { deadLettered, attempts } = result;
       const args = [instance, String(shard), String(batch.cut), String(deadLettered)];
       let committed: string | null = null;

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connectRedis, type RedisConnection, type RedisScript } from "../../workers/journal/redis/connection.ts";
+import { append, commit, keyPrefix } from "../../workers/journal/redis/scripts.ts";
+import { createRedisWriter } from "../../workers/journal/redis/writer.ts";
+import { createRingMemory, RingConsumer } from "../../workers/ring/ring.ts";
+import { type RowStore, readAll } from "../../workers/writer/clickhouse.ts";
+import type { Inserter } from "../../workers/writer/inserter.ts";
+import { until } from "../service.ts";
+import { type Redis, redisProgram, startRedis } from "./rig.ts";
+
+const options = {
+  batchRows: 100,
+  segmentMaxBytes: 1_000,
+  flushIntervalMs: 0,
+  segmentMaxAgeMs: 1_000,
+  journalMaxBytes: 1_000_000,
+};
+const noStore = { close: async () => undefined } as unknown as RowStore;
+const rowsMaxBytes = 1_000;
+
+describe.skipIf(redisProgram === null)("a writer whose shard was another's for a while", () => {
+  let redis: Redis;
+  let connection: RedisConnection;
+  const run = async (script: RedisScript, ...args: string[]): Promise<string> =>
+    String(await connection.script(script, args));
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    const up = Promise.withResolvers<void>();
+    connection = connectRedis({
+      url: redis.url,
+      commandTimeoutMs: 5_000,
+      reconnectDelayMs: 50,
+      onUp: up.resolve,
+      onDown: () => undefined,
+    });
+    await up.promise;
+    await connection.call("SCRIPT", ["LOAD", commit.text]);
+  });
+  afterAll(async () => {
+    connection.close();
+    await redis.dispose();
+  });
+
+  test("goes on with what is there now: the batch it was at has been stored, and its rows are gone", async () => {
+    const stored: string[] = [];
+    let tries = 0;
+    /** The lease goes to another, who commits, and comes back, all between two looks of the one who had it. */
+    const stealAndReturn = (): Promise<unknown> =>
+      Promise.all([
+        connection.call("SET", [`${keyPrefix}lease:0`, "thief"]),
+        run(commit, "thief", "0", "1", "0"),
+        connection.call("SET", [`${keyPrefix}lease:0`, "owner", "PX", "3000"]),
+      ]);
+    // Tries until it has succeeded or is told to stop, as the real one does.
+    const inserter: Inserter = {
+      state: "ok",
+      retries: 0,
+      lastError: null,
+      deadLetterFailure: null,
+      probe: async () => undefined,
+      async store(batch, stopping) {
+        while (!stopping()) {
+          if (++tries === 1) {
+            await stealAndReturn();
+            continue;
+          }
+          try {
+            stored.push(new TextDecoder().decode(await readAll(batch.body(), rowsMaxBytes)));
+            return { deadLettered: 0, attempts: 1 };
+          } catch {
+            await Bun.sleep(10);
+          }
+        }
+        return undefined;
+      },
+    };
+    const writer = createRedisWriter(
+      {
+        ring: new RingConsumer(createRingMemory(1 << 12)),
+        now: Date.now,
+        post: () => undefined,
+        log: () => undefined,
+        randomId: () => "journal",
+      },
+      { url: redis.url, instance: "owner", shards: 1, inserts: true },
+      options,
+    );
+    await writer.ready;
+    const put = (number: string, rows: string): Promise<string> =>
+      run(append, "journal", "other", number, "1000000", "100", "1000", "1000", "0", "0", "1", "u", rows);
+    expect(await put("1", "first")).toStartWith("ok ");
+    writer.connect(noStore, () => inserter);
+    await until("the first batch to be another's", () => tries > 1);
+    expect(await put("2", "second")).toStartWith("ok ");
+    await until("the second batch to be stored", () => stored.length > 0);
+    expect(stored).toEqual(["second"]);
+    expect(await writer.stop(1_000)).toBe(0);
+  });
+});
