@@ -21,6 +21,8 @@ const keyPollMs = 20;
  * is refused by its append if another instance has the key by then, so this is a matter of waiting, not of truth.
  */
 const keyReservationMs = 5_000;
+/** Keys to give back when Redis is there again; past it they expire. */
+const unreleasedMax = 10_000;
 
 export interface ShareOptions {
   readonly url: string;
@@ -63,6 +65,8 @@ export function createShare(deps: ShareDeps, options: ShareOptions): Share {
   const epochs = new Map<string, { lane: number; epoch: number; collected: SharedEpoch; changed: boolean }>();
   let storedCuts: readonly number[] = [];
   let nextSendMs = 0;
+  /** Of requests that were refused while Redis was away: whoever asks another instance next would wait for nothing. */
+  const unreleased = new Set<string>();
   const announce = (what: string) => (reason: string) => log("warn", `${what} is interrupted`, { error: reason });
   const publisher = connectRedis({
     url: options.url,
@@ -71,6 +75,9 @@ export function createShare(deps: ShareDeps, options: ShareOptions): Share {
     onUp() {
       resendAll();
       greet();
+      const keys = [...unreleased];
+      unreleased.clear();
+      for (const key of keys) release(key);
     },
     onDown: announce("sharing of partials"),
   });
@@ -100,6 +107,13 @@ export function createShare(deps: ShareDeps, options: ShareOptions): Share {
 
   function resendAll(): void {
     for (const each of epochs.values()) each.changed = true;
+  }
+
+  function release(key: string): void {
+    publisher.script(releaseKey, [key, options.instance]).catch((error: unknown) => {
+      if (error instanceof RedisAwayError && unreleased.size < unreleasedMax) unreleased.add(key);
+      else log("debug", "a key stays reserved until it expires", { error: String(error) });
+    });
   }
 
   async function publish(channel: string, message: string): Promise<boolean> {
@@ -148,14 +162,18 @@ export function createShare(deps: ShareDeps, options: ShareOptions): Share {
       nextSendMs = now + (bytes / bytesPerSecond) * 1000;
     },
     async reserveKey(key) {
+      // It is asked for again here.
+      unreleased.delete(key);
       const deadline = performance.now() + keyWaitMs;
       for (;;) {
         let text: string;
         try {
           text = String(await publisher.script(reserveKey, [key, options.instance, String(keyReservationMs)]));
         } catch (error) {
-          if (error instanceof RedisAwayError || error instanceof RedisRefusedError) return { kind: "away" };
-          throw error;
+          if (!(error instanceof RedisAwayError || error instanceof RedisRefusedError)) throw error;
+          // It may be reserved all the same.
+          release(key);
+          return { kind: "away" };
         }
         if (text === "ours") return { kind: "ours" };
         if (text.startsWith("a")) return { kind: "answered", answer: text.slice(1) };
@@ -163,11 +181,7 @@ export function createShare(deps: ShareDeps, options: ShareOptions): Share {
         await Bun.sleep(keyPollMs);
       }
     },
-    releaseKey(key) {
-      publisher.script(releaseKey, [key, options.instance]).catch((error: unknown) => {
-        log("debug", "a key stays reserved until it expires", { error: String(error) });
-      });
-    },
+    releaseKey: release,
     stop() {
       publisher.close();
       subscriber.close();
