@@ -169,7 +169,7 @@ async function serve(config: Config, log: Log): Promise<void> {
         ticker.touch();
       },
       refused: (message) => ingest.refused(message.rows, message.reason, message.message),
-      sealed: (message) => aggregator.sealed(message.epoch),
+      sealed: (message) => writer.sealedGroups(aggregator.sealed(message.epoch)),
       stored(message) {
         pipeline.stored(message.batch);
         metrics.stored(message.batch);

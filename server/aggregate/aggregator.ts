@@ -7,7 +7,7 @@ import { ObservationQueue } from "./observation-queue.ts";
 import { PendingEpochs } from "./pending.ts";
 import { type NamedCells, subtractCells } from "./shared/named-cells.ts";
 import { decodeStoredBlock, type SecondRange, type StoredBlock } from "./stored-window.ts";
-import { otherTypeName, TypeTable } from "./type-table.ts";
+import { otherType, otherTypeName, TypeTable } from "./type-table.ts";
 
 /** What ClickHouse holds of the asked seconds, and the newest epoch of each lane that was confirmed stored when the query started. */
 export type StoredAnswer = { ok: true; storedEpochs: readonly number[]; body: Uint8Array } | { ok: false };
@@ -66,8 +66,11 @@ export interface Aggregator {
   discard(n: number): void;
   /** Rows of an earlier run (RowBinary of `telemetry_events`), as pending of `epoch`; in slices. Resolves to their number. */
   foldRows(epoch: number, rows: Uint8Array): Promise<number>;
-  /** Epochs up to `lastEpoch` are in sealed batches. */
-  sealed(lastEpoch: number): void;
+  /**
+   * Epochs up to `lastEpoch` are in sealed batches. Gives an upper bound of the (second, type) groups of what was folded since the
+   * last call, which is what the newest batch holds: the writer reports durable and sealed in its order.
+   */
+  sealed(lastEpoch: number): number;
   /** Epochs up to `lastEpoch` are confirmed in ClickHouse (or dead-lettered); or up to one of each lane. */
   stored(lastEpoch: number | readonly number[]): void;
   /** Moves the window to now, starts queries that are due. True when the view differs from the one at the last call. */
@@ -105,6 +108,13 @@ const maintenanceSeconds = 16;
 /** Bound on what is remembered, for each lane, of other instances' epochs; what is past it shows once it is stored. */
 const foreignCellsMax = 1 << 16;
 const quantileRanks = [0.5, 0.95, 0.99] as const;
+
+/** At most so many (second, type) groups are in these cells: any event under "(other)" may be of a type of its own. */
+function groupsIn({ length, types, counts }: Cells): number {
+  let groups = length;
+  for (let cell = 0; cell < length; cell++) if (types[cell] === otherType) groups += (counts[cell] as number) - 1;
+  return groups;
+}
 
 /**
  * The live view: what ClickHouse has stored and what is durable and not stored, in one materialised window.
@@ -180,6 +190,8 @@ class LiveAggregator implements Aggregator {
   /** Observations that types of ticks before `#queueTick` gave out have left the queue. */
   #queueTick = 0;
   #queueMark = { pushed: 0, tick: 0 };
+  /** Since the last sealed batch: cells, and each event that was not told apart by second and type. */
+  #groups = 0;
   #stopped = false;
   #rollupQueries = 0;
   #rollupFailures = 0;
@@ -236,7 +248,10 @@ class LiveAggregator implements Aggregator {
     for (let index = 0; index < n; index++) {
       const at = (takenTotal + index) & mask;
       const second = seconds[at] as number;
-      if (second < fromSecond || second > toSecond) continue;
+      if (second < fromSecond || second > toSecond) {
+        this.#groups++;
+        continue;
+      }
       if (lanes.length > 1) ({ collector } = lanes[(hashesA[at] as number) % lanes.length] as Lane);
       collector.observe(types[at] as number, second, values[at] as number);
       devices.observe(hashesA[at] as number, hashesB[at] as number, second);
@@ -307,9 +322,12 @@ class LiveAggregator implements Aggregator {
     this.#changed = true;
   }
 
-  sealed(lastEpoch: number): void {
+  sealed(lastEpoch: number): number {
     this.#flush();
     for (const lane of this.#lanes) lane.pending.seal(lastEpoch);
+    const groups = this.#groups;
+    this.#groups = 0;
+    return groups;
   }
 
   stored(lastEpoch: number | readonly number[]): void {
@@ -456,6 +474,7 @@ class LiveAggregator implements Aggregator {
       if (lane.collector.length === 0) continue;
       const cells = lane.collector.take();
       this.#changed = true;
+      this.#groups += groupsIn(cells);
       if (lane.collectedEpoch <= lane.answeredEpoch) {
         // Reported durable after it was reported stored: the answer had it already, or a further one will.
         this.#touch(cells);

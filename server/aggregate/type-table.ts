@@ -1,5 +1,5 @@
 /** Index of the row that stands for every type past the limit. */
-const otherType = 0;
+export const otherType = 0;
 export const otherTypeName = "(other)";
 
 /**

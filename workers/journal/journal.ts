@@ -12,7 +12,10 @@ export interface Journal {
   /** What the open batch holds; rows 0 when there is none. */
   readonly open: OpenBatch;
 
-  /** Ends the open batch: it gets a token, will be handed out, and never changes again. No-op when it is empty. */
+  /**
+   * Ends the open batch: it gets a token, will be handed out, and never changes again. No-op when it is empty. `append` may
+   * do the same by itself, where a failing disk does not let a batch go on.
+   */
   seal(): void;
 
   /** Sealed batches not yet committed, oldest first. The same objects until they are committed. */
@@ -63,7 +66,7 @@ export interface Batch {
   readonly epoch: number;
   /** The rows, RowBinary, byte-identical each time. With a range: only rows `from` up to, not including, `to`. */
   body(range?: RowRange): Readable;
-  /** Ranges found to hold a row that ClickHouse refuses, recorded durably, so that a retry takes the same path. */
+  /** Ranges that are not inserted as a whole (a row of theirs is refused, or they are too much at once), recorded durably, so that a retry takes the same path. */
   readonly splits: ReadonlySet<string>;
   recordSplit(range: RowRange): void | Promise<void>;
 }

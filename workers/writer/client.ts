@@ -19,6 +19,8 @@ export interface WriterClient {
     sql: string,
   ): Promise<{ ok: true; storedEpochs: readonly number[]; body: Uint8Array } | { ok: false; message: string }>;
   recoveredTaken(): void;
+  /** To be called for each `sealed`: see `groups` in ToWriter. */
+  sealedGroups(groupsMax: number): void;
   /** Resolves with the rows that stay in the journal. */
   stop(timeoutMs: number): Promise<number>;
 }
@@ -82,6 +84,7 @@ export function startWriter(options: WriterOptions, events: WriterEvents): Write
       });
     },
     recoveredTaken: () => send({ type: "recovered_taken" }),
+    sealedGroups: (groupsMax) => send({ type: "groups", groupsMax }),
     stop(timeoutMs) {
       send({ type: "stop", timeoutMs });
       return stopped.promise;

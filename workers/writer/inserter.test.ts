@@ -1,17 +1,24 @@
 import { expect, test } from "bun:test";
 import { Readable } from "node:stream";
 import { ClickHouseError } from "@clickhouse/client";
+import type { Event } from "../../server/contract/event.ts";
 import { RowEncoder } from "../../server/contract/row.ts";
 import { type Batch, type RowRange, rangeName } from "../journal/journal.ts";
 import type { RowStore } from "./clickhouse.ts";
 import type { DeadLetter, DeadLetterFile } from "./dead-letter.ts";
 import { createInserter, type Inserter } from "./inserter.ts";
+import { rollupGroupsSafe } from "./rollup-memory.ts";
 
 /** A segment, and what of it survives a crash: rows, token, splits. */
-function createBatch(devices: readonly string[], token = "journal-1-nonce"): Batch & { failRecords: number } {
-  const rows = devices.map((device_id) => {
-    const encoder = new RowEncoder();
-    encoder.encode({ device_id, event_type: "t" }, 1_000, 1_000);
+function createBatch(
+  devices: readonly string[],
+  token = "journal-1-nonce",
+  reading: (row: number) => Pick<Event, "event_type" | "value_float"> = () => ({ event_type: "t" }),
+): Batch & { failRecords: number; failReads: number } {
+  const encoder = new RowEncoder();
+  const rows = devices.map((device_id, row) => {
+    encoder.reset();
+    encoder.encode({ device_id, ...reading(row) }, 1_000, 1_000);
     return encoder.bytes().slice();
   });
   const splits = new Set<string>();
@@ -23,9 +30,13 @@ function createBatch(devices: readonly string[], token = "journal-1-nonce"): Bat
     epoch: 1,
     splits,
     failRecords: 0,
+    failReads: 0,
     body: (range: RowRange = { from: 0, to: rows.length }) => {
+      if (batch.failReads-- > 0) return new Readable({ read: () => undefined }).destroy(new Error("EIO"));
       const part = rows.slice(range.from, range.to);
-      return Object.assign(Readable.from(part), { devices: devices.slice(range.from, range.to) });
+      return Object.assign(Readable.from(part.length === 0 ? [] : [Buffer.concat(part)]), {
+        devices: devices.slice(range.from, range.to),
+      });
     },
     recordSplit(range: RowRange) {
       if (batch.failRecords-- > 0) throw new Error("ENOSPC");
@@ -273,4 +284,59 @@ test("stopping ends a batch that does not get through, and says that it did not"
   const { inserter } = createUnderTest(store);
   expect(await inserter.store(createBatch(names(2)), () => store.inserts >= 3)).toBeUndefined();
   expect(store.stored).toEqual([]);
+});
+
+/** Each type has values as far apart as they can be, of both signs: a fifth more of them than one insert may hold. */
+function createWideBatch(): ReturnType<typeof createBatch> {
+  const groups = Math.floor(rollupGroupsSafe * 1.2);
+  const values = [1e-18, 1e21, -1e-18, -1e21];
+  return createBatch(names(groups * 4), "journal-1-nonce", (row) => ({
+    event_type: `type-${row % groups}`,
+    value_float: values[Math.floor(row / groups)] as number,
+  }));
+}
+
+test("a batch whose rollups are too much at once is split before it is sent, and the same way after a crash", async () => {
+  const store = new FakeStore();
+  const batch = createWideBatch();
+  const { rowCount } = batch;
+  // The first part goes in, and its reply is lost in a crash.
+  store.after = () => {
+    throw new Crash();
+  };
+  await createUnderTest(store).inserter.store(batch, () => store.inserts > 0);
+  store.after = () => undefined;
+  expect(batch.splits).toContain(`0-${rowCount}`);
+  expect(await createUnderTest(store).inserter.store(batch, never)).toMatchObject({ deadLettered: 0 });
+  expect(store.stored).toEqual(names(rowCount));
+  expect(store.tokens).not.toContain(batch.token);
+  expect(new Set(store.tokens).size).toBe(store.tokens.length);
+});
+
+test("rows that are counted as few groups, or are few themselves, are not even looked at", async () => {
+  const store = new FakeStore();
+  const batch = createWideBatch();
+  await createUnderTest(store).inserter.store(batch, never, rollupGroupsSafe);
+  const few = createBatch(names(rollupGroupsSafe), "journal-2-nonce", (row) => ({ event_type: `type-${row}` }));
+  await createUnderTest(store).inserter.store(few, never);
+  expect(store.tokens).toEqual(["journal-1-nonce", "journal-2-nonce"]);
+});
+
+test("a batch that cannot be read now is tried again, whatever it is read for", async () => {
+  const store = new FakeStore();
+  const batch = createWideBatch();
+  batch.failReads = 2;
+  const { inserter, pauses } = createUnderTest(store);
+  await inserter.store(batch, never);
+  expect(pauses).toHaveLength(2);
+  expect(store.stored).toEqual(names(batch.rowCount));
+
+  const refused = createBatch(["x"], "journal-2-nonce");
+  store.refuses = () => true;
+  store.before = () => {
+    refused.failReads = 1;
+  };
+  const letters = createLetters();
+  expect(await createUnderTest(store, letters).inserter.store(refused, never)).toMatchObject({ deadLettered: 1 });
+  expect(letters.letters[0]?.event.device_id).toBe("x");
 });

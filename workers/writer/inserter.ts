@@ -7,6 +7,7 @@ import { backoffMs } from "./backoff.ts";
 import type { RowStore } from "./clickhouse.ts";
 import type { DeadLetterFile } from "./dead-letter.ts";
 import { classifyFailure, type Failure } from "./failure.ts";
+import { estimateRollupBytes, rollupBytesMax, rollupGroupsSafe } from "./rollup-memory.ts";
 
 export interface InserterDeps {
   readonly store: RowStore;
@@ -27,8 +28,15 @@ export interface InserterOptions {
 }
 
 export interface Inserter {
-  /** Tries until ClickHouse has every row that it will take; undefined when `stopping` became true first. */
-  store(batch: Batch, stopping: () => boolean): Promise<{ deadLettered: number; attempts: number } | undefined>;
+  /**
+   * Tries until ClickHouse has every row that it will take; undefined when `stopping` became true first. `groupsMax`: at least
+   * as many as the (second, event type) groups of its rows, where that is known.
+   */
+  store(
+    batch: Batch,
+    stopping: () => boolean,
+    groupsMax?: number,
+  ): Promise<{ deadLettered: number; attempts: number } | undefined>;
   /** Looks whether ClickHouse answers, and brings the schema up when that has not been done. Never throws. */
   probe(): Promise<void>;
   readonly state: ClickHouseState;
@@ -62,6 +70,12 @@ function settledIn(batch: Batch): number {
   return settled;
 }
 
+async function readRange(batch: Batch, range: RowRange): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of batch.body(range) as AsyncIterable<Uint8Array>) chunks.push(chunk.slice());
+  return Buffer.concat(chunks);
+}
+
 const letterId = (batch: Batch, row: number): string => `${batch.token}:${row}`;
 
 /** Brings one batch into ClickHouse: schema first, retry by class of failure, bisection down to the rows that are refused. */
@@ -77,9 +91,12 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
   let announced = false;
   const setState = (next: ClickHouseState): void => {
     if (next === state && announced) return;
+    const isFirst = !announced;
     announced = true;
     state = next;
-    log(next === "ok" ? "info" : "error", `ClickHouse is ${next}`, next === "ok" ? {} : { error: lastError?.message });
+    // At first it may only be on its way up, as the embedded engine is.
+    const level = next === "ok" ? "info" : isFirst && next === "unavailable" ? "warn" : "error";
+    log(level, `ClickHouse is ${next}`, next === "ok" ? {} : { error: lastError?.message });
     deps.onStatus();
   };
 
@@ -142,7 +159,11 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
     if (isLeaf && deadLetters.has(letterId(batch, range.from))) return { deadLettered: 1, attempts: 0 };
     let attempts = 0;
     // A range that was split once is never sent whole again: its halves may be in ClickHouse under their own tokens.
-    if (!batch.splits.has(rangeName(range))) {
+    if (batch.splits.has(rangeName(range))) {
+      // Its halves follow.
+    } else if (!isLeaf && (await isTooMuch(batch, range, progress))) {
+      await record(batch, range, progress);
+    } else {
       const whole = range.from === 0 && range.to === batch.rowCount;
       const token = whole ? batch.token : `${batch.token}/${rangeName(range)}`;
       const result = await persist(
@@ -175,15 +196,38 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
     };
   }
 
+  /**
+   * Whether the rollups of these rows may take more memory than ClickHouse has: a day's readings of the second, sent at once, or
+   * thousands of types. Such an insert fails in a view, behind the raw rows, and would for ever; to split it then would store the
+   * raw rows twice. So it is split before it is sent. Always the same answer for the same rows, or a crash would do that.
+   */
+  async function isTooMuch(batch: Batch, range: RowRange, { groupsMax, stopping }: Progress): Promise<boolean> {
+    if (Math.min(groupsMax, range.to - range.from) <= rollupGroupsSafe) return false;
+    const bytes = await insist(
+      "a batch cannot be read",
+      () => estimateRollupBytes(batch.body(range), rollupBytesMax),
+      stopping,
+    );
+    if (bytes <= rollupBytesMax) return false;
+    log("debug", "rows are inserted in two parts: together their rollups take too much memory", {
+      rows: range.to - range.from,
+    });
+    return true;
+  }
+
   /** Until it is on record nothing may go on: without it, another path would be taken after a crash. */
-  async function record(batch: Batch, range: RowRange, progress: Progress): Promise<void> {
+  function record(batch: Batch, range: RowRange, progress: Progress): Promise<void> {
+    return insist("a split cannot be recorded", () => batch.recordSplit(range), progress.stopping);
+  }
+
+  /** The journal's disk may fail for a while. */
+  async function insist<T>(failing: string, action: () => T | Promise<T>, stopping: () => boolean): Promise<T> {
     for (let count = 1; ; count++) {
-      if (progress.stopping()) throw new StopRequested();
+      if (stopping()) throw new StopRequested();
       try {
-        await batch.recordSplit(range);
-        return;
+        return await action();
       } catch (error) {
-        lastError = { atMs: deps.now(), message: `a split cannot be recorded: ${String(error)}`, code: null };
+        lastError = { atMs: deps.now(), message: `${failing}: ${String(error)}`, code: null };
         log("error", lastError.message);
         deps.onStatus();
       }
@@ -198,14 +242,13 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
   }
 
   async function deadLetter(batch: Batch, range: RowRange, failure: Failure, stopping: () => boolean): Promise<void> {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of batch.body(range) as AsyncIterable<Uint8Array>) chunks.push(chunk.slice());
+    const row = await insist("a batch cannot be read", () => readRange(batch, range), stopping);
     const letter = {
       id: letterId(batch, range.from),
       at: new Date(deps.now()).toISOString(),
       code: failure.code,
       reason: failure.message,
-      event: decodeRow(new RowBinaryReader(Buffer.concat(chunks))),
+      event: decodeRow(new RowBinaryReader(row)),
     };
     for (let count = 1; !writeLetter(letter); count++) {
       if (stopping()) throw new StopRequested();
@@ -260,9 +303,9 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
         store.failOver();
       }
     },
-    async store(batch, stopping) {
+    async store(batch, stopping, groupsMax = Number.POSITIVE_INFINITY) {
       try {
-        const progress = { stopping, settled: settledIn(batch), inserts: 0 };
+        const progress = { stopping, groupsMax, settled: settledIn(batch), inserts: 0 };
         return await storeRange(batch, { from: 0, to: batch.rowCount }, progress);
       } catch (error) {
         if (error instanceof StopRequested) return undefined;
@@ -274,6 +317,7 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
 
 interface Progress {
   readonly stopping: () => boolean;
+  readonly groupsMax: number;
   /** Rows before this one are in ClickHouse, or dead letters. */
   readonly settled: number;
   /** Confirmed in this attempt. */

@@ -34,7 +34,7 @@ async function openShared(redis: RedisOptions, options: WriterOptions): Promise<
   );
   const shards = await writer.ready;
   return {
-    writer: { ...writer, recoveredTaken: () => undefined },
+    writer: { ...writer, recoveredTaken: () => undefined, sealedGroups: () => undefined },
     connect: writer.connect,
     found: { recovered: [], keys: [], shards },
   };
@@ -80,6 +80,8 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
         return writer.query(message.id, message.sql);
       case "recovered_taken":
         return writer.recoveredTaken();
+      case "groups":
+        return writer.sealedGroups(message.groupsMax);
       case "clickhouse": {
         const store = createRowStore(message.address, options.insertTimeoutMs);
         return connect(store, () =>

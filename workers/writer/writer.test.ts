@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Readable } from "node:stream";
 import type { Batch, Journal } from "../journal/journal.ts";
-import { createRingMemory, RingConsumer } from "../ring/ring.ts";
+import { createRingMemory, RingConsumer, RingProducer } from "../ring/ring.ts";
 import type { RowStore } from "./clickhouse.ts";
 import type { Inserter } from "./inserter.ts";
 import type { FromWriter } from "./messages.ts";
@@ -84,4 +84,149 @@ test("the live view gets every batch that an earlier run left while ClickHouse d
     [3, "new"],
   ]);
   expect(await writer.stop(1)).toBe(3);
+});
+
+/** A journal in memory, whose disk makes it end a batch in the middle of an append when it is told to. */
+function createMovingJournal() {
+  let open = { rowCount: 0, bytes: 0, sinceMs: nowMs, epoch: 0 };
+  const sealed: Batch[] = [];
+  const state = { endsBatch: false, refuses: false };
+  const end = (): void => {
+    if (open.rowCount === 0) return;
+    const { rowCount, bytes, epoch } = open;
+    sealed.push({ ...batch(`token-${epoch}-${sealed.length}`, ""), rowCount, bytes, epoch });
+    open = { rowCount: 0, bytes: 0, sinceMs: nowMs, epoch: 0 };
+  };
+  const journal: Journal = {
+    append({ rowCount, rows, epoch }) {
+      if (state.endsBatch) end();
+      state.endsBatch = false;
+      if (state.refuses) return { ok: false, reason: "journal_failed", message: "EIO" };
+      open = { ...open, rowCount: open.rowCount + rowCount, bytes: open.bytes + rows.length, epoch };
+      return { ok: true };
+    },
+    get open() {
+      return open;
+    },
+    seal: end,
+    sealed,
+    commit: (done) => void sealed.splice(sealed.indexOf(done), 1),
+    bytes: 0,
+    close: () => undefined,
+  };
+  return { journal, state };
+}
+
+function createRunning() {
+  const { journal, state } = createMovingJournal();
+  const memory = createRingMemory(1 << 16);
+  const ring = new RingProducer(memory);
+  const posted: FromWriter[] = [];
+  const inserts: { epoch: number; rows: number; groupsMax: number | undefined; done: () => void }[] = [];
+  const queries: string[] = [];
+  const writer = createWriter(
+    {
+      ring: new RingConsumer(memory),
+      journal,
+      now: () => nowMs,
+      monotonicNow: () => nowMs,
+      post: (message) => posted.push(message),
+      log: () => undefined,
+    },
+    { batchRows: 1_000_000, segmentMaxBytes: 1 << 30, flushIntervalMs: 0, segmentMaxAgeMs: 3_600_000 },
+  );
+  const store: RowStore = {
+    insert: async () => undefined,
+    query: async (sql) => {
+      queries.push(sql);
+      return new Uint8Array(1);
+    },
+    client: {} as RowStore["client"],
+    failOver: () => undefined,
+    close: async () => undefined,
+  };
+  const inserter: Inserter = {
+    store: (each, _stopping, groupsMax) =>
+      new Promise((resolve) => {
+        const done = (): void => resolve({ deadLettered: 0, attempts: 1 });
+        inserts.push({ epoch: each.epoch, rows: each.rowCount, groupsMax, done });
+      }),
+    probe: async () => undefined,
+    state: "ok",
+    retries: 0,
+    lastError: null,
+    deadLetterFailure: null,
+  };
+  writer.connect(store, inserter);
+  const push = (epoch: number, rows = 1): void => {
+    if (!ring.tryPush(new Uint8Array(8), rows, epoch)) throw new Error("the ring is full");
+    if (ring.takeSleeping()) writer.wake();
+  };
+  const seen = (type: FromWriter["type"]): FromWriter[] => posted.filter((message) => message.type === type);
+  return { writer, ring, state, posted, inserts, queries, push, seen };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error("not in time");
+    await Bun.sleep(2);
+  }
+}
+
+test("a batch that the journal ends by itself is told and inserted at once, and its last epoch is not called stored before the rest", async () => {
+  const { writer, ring, state, posted, inserts, queries, push, seen } = createRunning();
+  push(7);
+  await until(() => seen("durable").length === 1);
+  // The disk fails: the batch ends in the middle of epoch 7, whose next row goes into another one.
+  state.endsBatch = true;
+  push(7);
+  await until(() => inserts.length === 1);
+  // Told before the row that is not in it is.
+  const order = posted.filter(({ type }) => type === "durable" || type === "sealed");
+  expect(order.map(({ type }) => type)).toEqual(["durable", "sealed", "durable"]);
+  expect(seen("sealed")).toEqual([{ type: "sealed", epoch: 6 }]);
+  inserts[0]?.done();
+  await until(() => seen("stored").length === 1);
+  expect(seen("stored")[0]).toMatchObject({ epoch: 6 });
+  // ClickHouse has half of epoch 7 now: no moment to ask what it holds.
+  writer.query(1, "SELECT 1");
+  ring.closeEpoch(7);
+  await until(() => inserts.length === 2);
+  expect(queries).toEqual([]);
+  inserts[1]?.done();
+  await until(() => seen("answer").length === 1);
+  expect(seen("stored")[1]).toMatchObject({ epoch: 7 });
+  expect(await writer.stop(1000)).toBe(0);
+});
+
+test("when nothing more of its last epoch comes, a batch that the journal ended stores all of it", async () => {
+  const { writer, ring, state, inserts, push, seen } = createRunning();
+  push(7);
+  await until(() => seen("durable").length === 1);
+  Object.assign(state, { endsBatch: true, refuses: true });
+  push(7);
+  await until(() => seen("refused").length === 1 && inserts.length === 1);
+  ring.closeEpoch(7);
+  inserts[0]?.done();
+  await until(() => seen("stored").length === 1);
+  expect(seen("stored")[0]).toMatchObject({ epoch: 7 });
+  expect(await writer.stop(1000)).toBe(0);
+});
+
+test("the inserter is told what the main thread counted, in the order of the batches; without an answer it counts itself", async () => {
+  const { writer, ring, inserts, push, seen } = createRunning();
+  push(1, 100_000);
+  ring.closeEpoch(1);
+  await until(() => seen("sealed").length === 1);
+  writer.sealedGroups(42);
+  await until(() => inserts.length === 1);
+  push(2, 100_000);
+  ring.closeEpoch(2);
+  inserts[0]?.done();
+  await until(() => inserts.length === 2);
+  expect(inserts.map(({ groupsMax }) => groupsMax)).toEqual([42, undefined]);
+  inserts[1]?.done();
+  await until(() => seen("stored").length === 2);
+  await writer.stop(1000);
 });

@@ -4,6 +4,7 @@ import type { Frame, RingConsumer } from "../ring/ring.ts";
 import type { RowStore } from "./clickhouse.ts";
 import type { Inserter } from "./inserter.ts";
 import type { FromWriter, WriterOptions } from "./messages.ts";
+import { rollupGroupsSafe } from "./rollup-memory.ts";
 
 /** Most bytes of rows in one group, so in one fdatasync; a single larger frame still goes through, alone. */
 const groupMaxBytes = 4 * 2 ** 20;
@@ -16,6 +17,8 @@ const queryTimeoutMs = 10_000;
 const statusIntervalMs = 250;
 const journalFailureShownMs = 10_000;
 const commitRetryMs = 500;
+/** The main thread answers within a turn; past this the rows are counted here, which costs 0.05 to 0.2 µs each. */
+const groupsWaitMs = 200;
 /** With nothing to insert, ClickHouse is asked for a sign of life this often; while it is away, more often. */
 const probeIntervalMs = 2_000;
 const probeAwayIntervalMs = 200;
@@ -37,6 +40,8 @@ export interface Writer {
   connect(store: RowStore, inserter: Inserter): void;
   query(id: number, sql: string): void;
   recoveredTaken(): void;
+  /** What the main thread counted of the oldest sealed batch that it has not told of yet. */
+  sealedGroups(groupsMax: number): void;
   /** Resolves when it is told to stop; what retries and waits should end then. */
   readonly stopping: Promise<void>;
   postStatus(): void;
@@ -73,6 +78,13 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
   /** When the live view has what an earlier run left: one batch after the other, and each before it is inserted. */
   const handedOut = new Map<Batch, Promise<void>>();
   const epochOf = (batch: Batch): number => recoveredEpochs.get(batch) ?? batch.epoch;
+  /** Sealed batches that the main thread knows of, and what it counted in them. */
+  const announced = new Map<Batch, PromiseWithResolvers<number>>(
+    journal.sealed.map((batch) => [batch, Promise.withResolvers()]),
+  );
+  const uncounted: PromiseWithResolvers<number>[] = [];
+  /** Batches that the journal ended by itself, in the middle of an epoch it may be. */
+  const cutShort = new WeakSet<Batch>();
 
   // ---- ring → journal -------------------------------------------------------------------------------------------
 
@@ -81,6 +93,11 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
   let groupBytes = 0;
   let groupRows = 0;
   let groupEpoch = 0;
+  let groupFirstEpoch = 0;
+  /** The oldest epoch in the open batch. */
+  let openFirstEpoch = 0;
+  /** Of sealed batches. */
+  const firstEpochOf = new WeakMap<Batch, number>();
 
   function addToGroup(frame: Frame): void {
     if (groupBytes + frame.rows.length > groupBuffer.length) {
@@ -90,6 +107,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
     }
     groupBuffer.set(frame.rows, groupBytes);
     groupBytes += frame.rows.length;
+    if (groupRows === 0) groupFirstEpoch = frame.epoch;
     groupRows += frame.rowCount;
     groupEpoch = frame.epoch;
     if (frame.meta.length > 0) groupMeta.push(frame.meta.slice());
@@ -112,10 +130,17 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
   async function appendGroup(): Promise<void> {
     if (groupRows === 0) return;
     const group = takeGroup();
-    if (journal.open.rowCount === 0) openSinceMs = deps.monotonicNow();
+    const rowsBefore = journal.open.rowCount;
+    if (rowsBefore === 0) openSinceMs = deps.monotonicNow();
     const appended = journal.append(group);
     const result = appended instanceof Promise ? await appended : appended;
     ring.publishJournalBytes(journal.bytes);
+    // Before anything is said of the group: its rows are not in the batch that ended.
+    const ended = announceSealed(true);
+    if (result.ok && (rowsBefore === 0 || ended)) {
+      openSinceMs = deps.monotonicNow();
+      openFirstEpoch = groupFirstEpoch;
+    }
     if (result.ok) {
       if (journalFailure !== null) {
         journalFailure = null;
@@ -187,13 +212,24 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
   }
 
   function seal(): void {
-    const { epoch } = journal.open;
-    if (journal.open.rowCount === 0) return;
-    journal.seal();
     // The journal puts it off while it cannot tell what a failed append left; the next look tries again.
-    if (journal.open.rowCount > 0) return;
-    post({ type: "sealed", epoch });
-    wakeInserter.resolve();
+    if (journal.open.rowCount > 0) journal.seal();
+    announceSealed(false);
+  }
+
+  /** Tells of batches that were sealed since; true when there are any. `byItself`: the journal decided, not `seal`. */
+  function announceSealed(byItself: boolean): boolean {
+    const fresh = journal.sealed.filter((batch) => !announced.has(batch));
+    for (const batch of fresh) {
+      const counted = Promise.withResolvers<number>();
+      announced.set(batch, counted);
+      uncounted.push(counted);
+      firstEpochOf.set(batch, openFirstEpoch);
+      if (byItself) cutShort.add(batch);
+      post({ type: "sealed", epoch: byItself ? batch.epoch - 1 : batch.epoch });
+    }
+    if (fresh.length > 0) wakeInserter.resolve();
+    return fresh.length > 0;
   }
 
   // ---- batches → ClickHouse ----------------------------------------------------------------------------------------
@@ -209,7 +245,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       if (batch === undefined) {
         if (draining && ring.empty && !appending && journal.open.rowCount === 0) return;
         wakeInserter = Promise.withResolvers();
-        const idle = journal.sealed.length === 0 && queries.length === 0;
+        const idle = journal.sealed.length === 0 && (inDoubt || queries.length === 0);
         if (
           idle &&
           (await wokenWithin(theInserter.state === "ok" ? probeIntervalMs : probeAwayIntervalMs)) === "idle"
@@ -222,13 +258,16 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       handedOut.delete(batch);
       inDoubt = true;
       const startedMs = deps.now();
-      const result = await theInserter.store(batch, stopping);
+      const result = await theInserter.store(batch, stopping, await groupsIn(batch));
       if (result === undefined) return;
-      inDoubt = false;
+      const isWhole = !cutShort.has(batch) || (await endsItsEpoch(batch));
       if (!(await commit(batch))) return;
+      // An epoch that is stored in part is neither: no rollup is read before the rest of it has followed.
+      inDoubt = !isWhole;
       ring.publishJournalBytes(journal.bytes);
-      storedEpoch = epochOf(batch);
+      storedEpoch = isWhole ? epochOf(batch) : epochOf(batch) - 1;
       recoveredEpochs.delete(batch);
+      announced.delete(batch);
       const storedAtMs = deps.now();
       post({
         type: "stored",
@@ -243,6 +282,27 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
         },
       });
       sealIfDue();
+    }
+  }
+
+  /** The main thread folds what it was told, and answers; until then, and of an earlier run's batches, nothing is known. */
+  async function groupsIn(batch: Batch): Promise<number | undefined> {
+    if (batch.rowCount <= rollupGroupsSafe || recoveredEpochs.has(batch)) return undefined;
+    return Promise.race([announced.get(batch)?.promise, Bun.sleep(groupsWaitMs), stopSignal.promise]).then(
+      (groups) => groups ?? undefined,
+    );
+  }
+
+  /** Whether no row of its newest epoch follows it. Waits until that can be told. */
+  async function endsItsEpoch(batch: Batch): Promise<boolean> {
+    for (;;) {
+      const [, next] = journal.sealed;
+      const followingEpoch =
+        next !== undefined ? firstEpochOf.get(next) : journal.open.rowCount > 0 ? openFirstEpoch : undefined;
+      if (followingEpoch !== undefined) return followingEpoch > batch.epoch;
+      if (ring.closedEpoch >= batch.epoch && ring.empty && !appending) return true;
+      if (stopNow) return false;
+      await Bun.sleep(tickMs);
     }
   }
 
@@ -350,6 +410,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       wakeInserter.resolve();
     },
     recoveredTaken: () => recoveredTaken.resolve(),
+    sealedGroups: (groupsMax) => uncounted.shift()?.resolve(groupsMax),
     postStatus,
     async stop(timeoutMs) {
       await drain();

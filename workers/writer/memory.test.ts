@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { Readable } from "node:stream";
+import { startTestStore, type TestEvent, type TestStore } from "../../ddl/test-store.ts";
+import { RowEncoder } from "../../server/contract/row.ts";
+import { PASSWORD } from "../clickhouse/test-engine.ts";
+import { type Batch, type RowRange, rangeName } from "../journal/journal.ts";
+import { createRowStore } from "./clickhouse.ts";
+import { createInserter } from "./inserter.ts";
+
+// A real engine on a machine that may be busy: a test that fails does so by its own assertion.
+setDefaultTimeout(120_000);
+
+let store: TestStore;
+beforeAll(async () => {
+  store = await startTestStore();
+});
+afterAll(() => store.stop());
+
+function createBatch(events: readonly TestEvent[]): Batch {
+  const encoder = new RowEncoder();
+  const ends = events.map((event) => {
+    encoder.encode(event, event.timestamp, event.timestamp);
+    return encoder.byteLength;
+  });
+  const rows = encoder.bytes();
+  const startOf = (row: number): number => (row === 0 ? 0 : (ends[row - 1] as number));
+  const splits = new Set<string>();
+  return {
+    token: "journal-1-nonce",
+    rowCount: events.length,
+    bytes: rows.length,
+    sinceMs: 0,
+    epoch: 1,
+    splits,
+    body: (range: RowRange = { from: 0, to: events.length }) =>
+      Readable.from([Buffer.from(rows.subarray(startOf(range.from), startOf(range.to)))]),
+    recordSplit: (range) => void splits.add(rangeName(range)),
+  };
+}
+
+test("10,000 types with values of every magnitude are stored, though one insert of them is more than the engine has", async () => {
+  const database = await store.createDatabase();
+  const values = [1e-18, 1e21, -1e-18, -1e21];
+  const types = 10_000;
+  const timestamp = Date.now() - 3_600_000;
+  const events = Array.from({ length: types * values.length }, (_, index) => ({
+    device_id: `device-${index % 100}`,
+    event_type: `type-${index % types}`,
+    value_float: values[Math.floor(index / types)] as number,
+    timestamp,
+  }));
+  const rowStore = createRowStore(
+    { urls: [store.engine.url], user: "default", password: PASSWORD, database: database.name },
+    60_000,
+  );
+  const inserter = createInserter(
+    {
+      store: rowStore,
+      deadLetters: { count: 0, has: () => false, tryAppend: () => false, close: () => undefined },
+      now: Date.now,
+      random: Math.random,
+      pause: (ms) => Bun.sleep(ms),
+      log: () => undefined,
+      onStatus: () => undefined,
+    },
+    { database: database.name, retentionDays: 90, cluster: null, insertTimeoutMs: 60_000 },
+  );
+  const startedMs = performance.now();
+  const stored = await inserter.store(createBatch(events), () => performance.now() - startedMs > 90_000);
+  await rowStore.close();
+  expect({ ...stored, retries: inserter.retries, lastError: inserter.lastError }).toMatchObject({
+    deadLettered: 0,
+    retries: 0,
+    lastError: null,
+  });
+  for (const table of ["telemetry_1s", "telemetry_1m", "telemetry_1h", "devices"]) {
+    expect(await database.rows(`SELECT sum(event_count) AS n FROM ${table}`)).toEqual([{ n: events.length }]);
+  }
+  expect(await database.rows("SELECT count() AS n, uniqExact(event_type) AS types FROM telemetry_events")).toEqual([
+    { n: events.length, types },
+  ]);
+});
