@@ -47,7 +47,13 @@
 -- the newest few; 10,000 leaves hours, and costs nothing that could be measured.
 --
 -- fsync_*: the journal deletes a segment once ClickHouse has confirmed it, so a confirmation must survive a power cut.
--- 30 to 40 ms more wall time for an insert of 500,000 rows into all five tables, no CPU.
+-- 30 to 40 ms more wall time for an insert of 500,000 rows into all five tables, no CPU, on a disk that has nothing else to do.
+--
+-- min_bytes_for_wide_part: a batch becomes one file, not one for each of twenty streams, each with an fsync of its own. At full
+-- load, with the journal on the same disk, inserts waited 25 s for files in 20 s of time (over all threads), 6 s with this.
+--
+-- merge_selector_base: a merge takes ten parts of a size rather than five, so a row is rewritten by a third fewer merges, each
+-- of which costs about what its insert did: 0.29 s of CPU a million rows instead of 0.47 in the first twenty seconds.
 CREATE TABLE IF NOT EXISTS {database}.telemetry_events
 (
     timestamp DateTime64(3, 'UTC') CODEC(T64, LZ4),
@@ -68,5 +74,7 @@ SETTINGS
     ttl_only_drop_parts = 1,
     materialize_ttl_recalculate_only = 1,
     non_replicated_deduplication_window = 10000,
+    min_bytes_for_wide_part = 268435456,
+    merge_selector_base = 10,
     fsync_after_insert = 1,
     fsync_part_directory = 1;

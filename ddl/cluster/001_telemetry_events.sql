@@ -36,6 +36,8 @@ SETTINGS
     ttl_only_drop_parts = 1,
     materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800,
+    min_bytes_for_wide_part = 268435456,
+    merge_selector_base = 10,
     fsync_after_insert = 1,
     fsync_part_directory = 1;
 

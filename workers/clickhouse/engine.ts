@@ -139,7 +139,10 @@ function prepareFolder(options: EngineOptions): { data: string; config: string; 
   return { data, config, spool };
 }
 
-/** Server settings. Caches are sized for one machine that does other work too; the engine's defaults assume a server. */
+/**
+ * Server settings. Caches are sized for one machine that does other work too; the engine's defaults assume a server.
+ * Merges give way to inserts and to the service: what is merged later is no less stored.
+ */
 function createConfigXml(usersPath: string, memoryBytes: number): string {
   return `<clickhouse>
   <users_config>${escapeXml(usersPath)}</users_config>
@@ -149,6 +152,7 @@ function createConfigXml(usersPath: string, memoryBytes: number): string {
   <uncompressed_cache_size>0</uncompressed_cache_size>
   <primary_index_cache_size>67108864</primary_index_cache_size>
   <query_condition_cache_size>16777216</query_condition_cache_size>
+  <os_threads_nice_value_merge_mutate>19</os_threads_nice_value_merge_mutate>
 </clickhouse>
 `;
 }
