@@ -159,3 +159,20 @@ test("a replayed key of an earlier run waits until what that run left is stored"
   ingest.stored(2, true);
   expect(await (await replay).json()).toEqual({ status: "stored", event_count: 7 });
 });
+
+test("what is read of one body is nothing to the next, however short that is", async () => {
+  const { ingest, post } = create();
+  const padding = " ".repeat(1000);
+  const timed = `${padding}{"device_id":"d","event_type":"t","timestamp":"${new Date().toISOString()}"}`;
+  const lines = { "Content-Type": "application/x-ndjson" };
+  for (const short of ["", "\n", "x", '{"device_id":7}']) {
+    for (const headers of [{}, lines]) {
+      const answer = post(timed);
+      await settled();
+      ingest.durable(1);
+      expect((await answer).status).toBe(202);
+      const { status } = await post(short, "", headers);
+      expect([short, status === 400 || status === 422]).toEqual([short, true]);
+    }
+  }
+});

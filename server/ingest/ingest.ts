@@ -350,7 +350,8 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
       const step = scanner.next();
       if (step === "end") break;
       let timeMs: number | Fault = nowMs;
-      if (scanner.hasTimestamp) timeMs = boundedTimeMs(scanner.timestamp, nowMs, options);
+      // Of an event in doubt nothing that was read holds: it may be of the body before.
+      if (step === "event" && scanner.hasTimestamp) timeMs = boundedTimeMs(scanner.timestamp, nowMs, options);
       if (step === "doubt" || typeof timeMs !== "number" || rowCount === options.maxEvents) {
         queue.rewind(mark);
         return null;
