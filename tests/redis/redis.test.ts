@@ -88,7 +88,7 @@ describe.skipIf(redisProgram === null)(`three instances over Redis (seed ${seed}
     expect(unanswered?.status).toBe(200);
     // Instances that know of it as stored have as many rows as the round below acknowledges.
     await until("all to know of it", async () => {
-      const { durable } = await fleet.redis.counts();
+      const durable = (await fleet.redis.counts())?.durable;
       const counts = await Promise.all(
         fleet.instances.map(async (each) => (await fetch(`${each?.url}/api/pipeline`)).json()),
       );

@@ -15,8 +15,11 @@ export interface Redis {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  /** Rows of the journal, as of now: what was ever accepted, and what of it is neither stored nor a dead letter. */
-  counts(): Promise<{ durable: number; pending: number }>;
+  /**
+   * Rows of the journal, as of now: what was ever accepted, and what of it is neither stored nor a dead letter. Null when
+   * Redis does not answer: on a busy disk its flush takes seconds.
+   */
+  counts(): Promise<{ durable: number; pending: number } | null>;
   kill(): Promise<void>;
   start(): Promise<void>;
   dispose(): Promise<void>;
@@ -61,7 +64,9 @@ export async function startRedis(): Promise<Redis> {
       return child.pid;
     },
     async counts() {
-      const fields = await ask("HMGET", [`${keyPrefix}journal`, "durable", "stored", "dead_lettered"]);
+      const names = ["durable", "stored", "dead_lettered"];
+      const fields = await ask("HMGET", [`${keyPrefix}journal`, ...names]).catch(() => null);
+      if (fields === null) return null;
       const [durable = 0, stored = 0, deadLettered = 0] = (fields as (string | null)[]).map(Number);
       return { durable, pending: durable - stored - deadLettered };
     },

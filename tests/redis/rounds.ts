@@ -147,14 +147,14 @@ export async function verify(fleet: Fleet, type: string, ledger: Ledger): Promis
   const settled = async (): Promise<Found[] | false> => {
     // Asked of Redis, where an append counts before it is acknowledged. What an instance says is as of a moment ago, and a
     // batch that nobody answered for may stand in its count where the one that was acknowledged just now is missing.
-    const { durable, pending } = await redis.counts();
-    if (pending !== 0) return false;
+    const counts = await redis.counts();
+    if (counts?.pending !== 0) return false;
     const details = await Promise.all(
       fleet.instances
         .filter((service) => service !== null)
         .map(async (service) => (await fetch(`${service.url}/api/pipeline`)).json() as Promise<Counts>),
     );
-    return details.every((each) => each.pending === 0 && each.durable === durable) && (await read());
+    return details.every((each) => each.pending === 0 && each.durable === counts.durable) && (await read());
   };
   let found: Found[] = [];
   try {
