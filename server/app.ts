@@ -23,7 +23,7 @@ const oneYearSeconds = 31_536_000;
 
 /**
  * Everything but the two hot routes: reading, health, the dashboard's files. `/ingest` and `/dashboard-stream` are raw Bun
- * routes in front of it (see main.ts). Testable without a port: `app.handle(request)`.
+ * routes in front of it (see service.ts). Testable without a port: `app.handle(request)`.
  */
 export async function createApp(deps: AppDeps) {
   const { clientDirectory } = deps;

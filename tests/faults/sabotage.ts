@@ -49,7 +49,7 @@ export const sabotages: readonly Sabotage[] = [
     file: "workers/writer/writer.ts",
     edits: [
       [
-        "const result = await theInserter.store(batch, stopping);",
+        "const result = await theInserter.store(batch, stopping, await groupsIn(batch));",
         "const storing = theInserter.store(batch, stopping);\n" +
           "await Bun.sleep(2);\nawait journal.commit(batch);\nconst result = await storing;",
       ],
@@ -75,15 +75,15 @@ export const sabotages: readonly Sabotage[] = [
     edits: [
       [
         "const refusal = encoded.overflow",
-        "if (key !== null) keys.remember(key, answer, atMs);\n    const refusal = encoded.overflow",
+        "if (key !== null) keys.remember(key, { answer, epoch, atMs });\n    const refusal = encoded.overflow",
       ],
     ],
     caughtBy: { fault: "journal-full" },
   },
   {
     name: "keys-not-recovered",
-    file: "server/main.ts",
-    edits: [["ingest.keys.recover(recovery.keys);", ""]],
+    file: "server/service.ts",
+    edits: [["ingest.recover(recovery.keys, recovery.recovered.length);", ""]],
     caughtBy: { fault: "kill-service" },
   },
   {
@@ -163,7 +163,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "split-not-recorded",
     file: "workers/writer/inserter.ts",
-    edits: [["        await batch.recordSplit(range);", ""]],
+    edits: [["() => batch.recordSplit(range)", "() => undefined"]],
     caughtBy: { test: "workers/writer/inserter.test.ts" },
   },
   {

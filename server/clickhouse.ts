@@ -1,0 +1,46 @@
+import { createServer } from "node:net";
+import { createEmbeddedClickHouse, type EmbeddedClickHouse } from "../workers/clickhouse/supervisor.ts";
+import type { ClickHouseAddress } from "../workers/writer/clickhouse.ts";
+import type { Config } from "./config.ts";
+import type { Log } from "./ops/log.ts";
+
+/**
+ * The embedded engine, or what CLICKHOUSE_URL names. Does not wait for either: events are taken while it is away. `onUnusable`: the
+ * engine cannot be started with these settings, which is known only later.
+ */
+export async function openClickHouse(
+  deps: { readonly log: Log; readonly onUnusable: (reason: string) => void },
+  config: Config,
+  dataDirectory: string,
+): Promise<{ address: ClickHouseAddress; embedded: EmbeddedClickHouse | undefined }> {
+  const user = config.CLICKHOUSE_USER;
+  const database = config.CLICKHOUSE_DB;
+  if (config.CLICKHOUSE_URL) {
+    const cluster = config.CLICKHOUSE_CLUSTER;
+    const address = { urls: config.CLICKHOUSE_URL, user, password: config.CLICKHOUSE_PASSWORD, database, cluster };
+    return { address, embedded: undefined };
+  }
+  const port = config.EMBEDDED_CLICKHOUSE_PORT || (await freePort());
+  const password = config.CLICKHOUSE_PASSWORD || crypto.randomUUID();
+  const embedded = createEmbeddedClickHouse(
+    { log: deps.log },
+    { dataDir: dataDirectory, port, user, password, database },
+  );
+  void embedded.started.then((started) => {
+    if (!started.ok) deps.onUnusable(`EMBEDDED_CLICKHOUSE_PORT=${port}: ${started.reason}`);
+  });
+  return { address: { urls: [`http://127.0.0.1:${port}`], user, password, database }, embedded };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() =>
+        typeof address === "object" && address ? resolve(address.port) : reject(new Error("no port")),
+      );
+    });
+  });
+}
