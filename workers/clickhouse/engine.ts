@@ -152,7 +152,7 @@ function createConfigXml(usersPath: string, memoryBytes: number): string {
   <uncompressed_cache_size>0</uncompressed_cache_size>
   <primary_index_cache_size>67108864</primary_index_cache_size>
   <query_condition_cache_size>16777216</query_condition_cache_size>
-  <os_threads_nice_value_merge_mutate>19</os_threads_nice_value_merge_mutate>
+  <os_threads_nice_value_merge_mutate>5</os_threads_nice_value_merge_mutate>
 </clickhouse>
 `;
 }
