@@ -49,13 +49,18 @@ export const sabotages: readonly Sabotage[] = [
     file: "workers/writer/writer.ts",
     edits: [
       [
-        "const result = await theInserter.store(batch, stopping, await groupsIn(batch));",
-        "const storing = theInserter.store(batch, stopping);\n" +
-          "await Bun.sleep(2);\nawait journal.commit(batch);\nconst result = await storing;",
+        "const result = await whileOneIsAhead(current);",
+        "await Bun.sleep(2);\nawait journal.commit(batch);\nconst result = await current.result;",
       ],
       ["if (!(await commit(batch))) return;", ""],
     ],
     caughtBy: { fault: "refuse" },
+  },
+  {
+    name: "query-beside-an-insert",
+    file: "workers/writer/writer.ts",
+    edits: [["inDoubt = !isWhole || ahead !== undefined;", "inDoubt = !isWhole;"]],
+    caughtBy: { test: "workers/writer/thread.test.ts" },
   },
   {
     name: "ack-before-write",

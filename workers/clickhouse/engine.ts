@@ -31,10 +31,10 @@ export interface Engine {
 }
 
 /**
- * Threads per lane. Each costs about 10 MB. Inserts go one at a time, which is what makes a batch grow while another
- * is being inserted; the service asks two things at once at most (rollup and history); outside tools get two.
+ * Threads per lane. Each costs about 10 MB. Two inserts at a time, as the writer sends them under load; the service asks
+ * two things at once at most (rollup and history); outside tools get two.
  */
-const THREADS: Readonly<Record<LaneName, number>> = { insert: 1, service: 2, reader: 2 };
+const THREADS: Readonly<Record<LaneName, number>> = { insert: 2, service: 2, reader: 2 };
 const MAX_WAITING: Readonly<Record<LaneName, number>> = { insert: 16, service: 64, reader: 32 };
 const STALL_TIMEOUT_MS = 30_000;
 

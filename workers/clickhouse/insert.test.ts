@@ -141,7 +141,7 @@ test("a body that is cut off inserts nothing, with a length and without", async 
     socket.destroy();
     await until("the half body is gone", () => readdirSync(spool).length === 0);
   }
-  // The insert lane runs one at a time, so whatever the halves had begun is over now.
+  // A half is never handed to the engine; what comes after it is.
   expect(await insert("cut", Buffer.from([7, 0, 0, 0]))).toBe("1");
   expect(await rows("SELECT id FROM cut")).toEqual([[7]]);
 });

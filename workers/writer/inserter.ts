@@ -86,6 +86,8 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
   let lastError: Inserter["lastError"] = null;
   let deadLetterFailure: string | null = null;
   let schemaApplied = false;
+  /** Two batches may find at once that it is missing. */
+  let applying: Promise<unknown> | undefined;
 
   /** It begins as "unavailable", which is news all the same once it is why nothing comes through. */
   let announced = false;
@@ -117,7 +119,10 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
   async function ensureSchema(): Promise<void> {
     if (schemaApplied) return;
     const { database, retentionDays, cluster } = options;
-    await applySchema({ client: store.client, database, retentionDays, cluster });
+    applying ??= applySchema({ client: store.client, database, retentionDays, cluster }).finally(() => {
+      applying = undefined;
+    });
+    await applying;
     schemaApplied = true;
   }
 

@@ -175,6 +175,46 @@ for (const [what, answer] of Object.entries(notConfirmations)) {
   });
 }
 
+test("with a backlog two batches are inserted at a time, reported in their order, and a query has neither beside it", async () => {
+  const held: (() => void)[] = [];
+  const clickhouse = await startFakeClickHouse((response, { count }) => {
+    if (count === 1) confirm(response);
+    else held.push(() => confirm(response));
+  });
+  const thread = await startThread(clickhouse.url, 10_000);
+  // Inserting begins one by one until ClickHouse is known to be well.
+  thread.push(["first"]);
+  await until("the first is stored", () => thread.stored.length === 1);
+  const batch = (name: string) => Array.from({ length: 1000 }, () => name);
+  for (const name of ["a", "b", "c"]) {
+    thread.push(batch(name));
+    await until("durable", () => thread.durableRows % 1000 === 1 && thread.writer.ring.usedBytes === 0);
+  }
+  await until("two are under way", () => clickhouse.inserts.length === 3);
+  await Bun.sleep(50);
+  expect(clickhouse.inserts.length).toBe(3);
+  const [, a, b] = clickhouse.inserts;
+  expect(a?.token).not.toBe(b?.token);
+  let answered = 0;
+  const query = thread.writer.query("SELECT 1").then(({ ok }) => {
+    expect(ok).toBe(true);
+    answered = thread.stored.length;
+  });
+  // The newer one is confirmed: nothing is said of it, and its segment stays, while the older one is not.
+  held[1]?.();
+  await Bun.sleep(100);
+  expect(thread.stored.length).toBe(1);
+  expect(segments(thread).length).toBe(3);
+  held[0]?.();
+  await query;
+  expect(answered).toBe(3);
+  await until("the last is under way", () => held.length === 3);
+  held[2]?.();
+  await until("all are stored", () => thread.stored.length === 4);
+  expect(thread.stored.map(({ rows }) => rows)).toEqual([1, 1000, 1000, 1000]);
+  await until("the segments are gone", () => segments(thread).length === 0);
+});
+
 test("a ClickHouse slower than INSERT_TIMEOUT gets longer with each attempt, until it can answer", async () => {
   const clickhouse = await startFakeClickHouse((response) => void setTimeout(() => response.end(), 700));
   const thread = await startThread(clickhouse.url, 200);
