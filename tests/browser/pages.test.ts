@@ -35,6 +35,8 @@ const pages = {
   pipeline: { path: "/pipeline", ready: ".dead-list summary" },
 } as const;
 
+const phone = { width: 390, height: 844 };
+
 describe.skipIf(noChromium)("pages", () => {
   let server: FixtureServer;
   let browser: Browser;
@@ -63,6 +65,11 @@ describe.skipIf(noChromium)("pages", () => {
           withPage(`${path}?theme=${theme}`, async (page) => {
             await page.locator(ready).first().waitFor();
             expect(await axe(page)).toEqual([]);
+            await page.setViewportSize(phone);
+            await page.locator(ready).first().waitFor();
+            expect(await axe(page)).toEqual([]);
+            // Nothing hangs over the side: what is wide scrolls in a box of its own.
+            expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(phone.width);
           }));
       }
       test(`sign-in, help, empty and not found, ${theme}`, () =>

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import { createFixtureServer, type FixtureServer } from "../../client/dev/fixture-server.ts";
-import { type Browser, buildClient, live, noChromium, openBrowser, until } from "./harness.ts";
+import { type Browser, buildClient, dist, live, noChromium, openBrowser, until } from "./harness.ts";
 
 setDefaultTimeout(40_000);
 
@@ -60,6 +61,44 @@ describe.skipIf(noChromium)("installed", () => {
     );
     await live(page);
     await page.close();
+  });
+
+  test("a new version is offered by a quiet prompt, and taken when it is accepted", async () => {
+    const worker = join(dist, "sw.js");
+    const source = await Bun.file(worker).text();
+    const page = await browser.page("/");
+    try {
+      await live(page);
+      await until(
+        () => page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.active?.state ?? "none"),
+        (state) => state === "activated",
+      );
+      await page.reload();
+      await live(page);
+      await page.evaluate(() => Object.assign(globalThis, { isThisLoad: true }));
+      await Bun.write(worker, `${source}\n// A later build.\n`);
+      // The page registers some seconds after its load; what it would ask for hourly is asked for now.
+      const prompt = page.getByText("A new version is ready.");
+      await until(
+        async () => {
+          await page.evaluate(async () => void (await navigator.serviceWorker.getRegistration())?.update());
+          return prompt.isVisible();
+        },
+        (visible) => visible,
+        20_000,
+      );
+      expect(await page.evaluate(() => "isThisLoad" in globalThis)).toBe(true);
+      await page.getByRole("button", { name: "Reload" }).click();
+      await until(
+        () => page.evaluate(() => "isThisLoad" in globalThis).catch(() => true),
+        (before) => !before,
+      );
+      await live(page);
+      expect(await prompt.isVisible()).toBe(false);
+    } finally {
+      await Bun.write(worker, source);
+      await page.close();
+    }
   });
 
   test("neither the stream nor the API is ever answered from a cache", async () => {
