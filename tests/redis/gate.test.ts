@@ -43,7 +43,19 @@ describe.skipIf(redisProgram === null)("the gate that readers of rollups close",
       await heartbeat();
       expect(await takeNow()).toBe("gate");
     }
-    expect(await run(closeGate, "reader", "1")).toBe("held");
+    expect(await run(closeGate, "reader", "1", "0", "1")).toBe("held");
+  });
+
+  test("writers have their turn for longer than the readers had theirs", async () => {
+    const open = () => run(openGate, "reader", String(readerLeaseMs), "0", shards);
+    await until("the rest of the one before", async () => (await open()).startsWith("at"));
+    await Bun.sleep(200);
+    const closingMs = performance.now();
+    expect(await run(closeGate, "reader", "1", "2", "5000")).toBe("held");
+    expect(await open()).toBe("rest");
+    await until("the end of the rest", async () => (await open()).startsWith("at"));
+    expect(performance.now() - closingMs).toBeGreaterThanOrEqual(400);
+    await run(closeGate, "reader", "1", "0", "1");
   });
 
   test("a reader that died opens it once its time is over, and cannot have it back unnoticed", async () => {
@@ -53,6 +65,6 @@ describe.skipIf(redisProgram === null)("the gate that readers of rollups close",
     expect(await takeNow()).toBe("gate");
     await until("an insert to begin", async () => (await takeNow()).startsWith("batch "), 10 * readerLeaseMs);
     await heartbeat();
-    expect(await run(closeGate, "reader", "1")).toBe("lost");
+    expect(await run(closeGate, "reader", "1", "0", "1")).toBe("lost");
   });
 });

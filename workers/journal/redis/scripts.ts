@@ -247,12 +247,18 @@ local stored = {}
 for shard = 0, ARGV[4] - 1 do stored[#stored + 1] = redis.call('HGET', p .. 'stored', shard) or '0' end
 return 'at ' .. table.concat(stored, ' ')`);
 
-/** instance, ms of rest → "held" when no insert can have begun since it was opened, else "lost". */
+/**
+ * instance, ms of rest at least, times the gate was held that the rest is at least, ms of rest at most → "held" when no insert can
+ * have begun since it was opened, else "lost".
+ */
 export const closeGate = defineScript(`${clock}
 local gate = p .. 'gate'
 local deadline = redis.call('ZSCORE', gate, ARGV[1])
 redis.call('ZREM', gate, ARGV[1])
-if redis.call('ZCARD', gate) == 0 then redis.call('SET', p .. 'gate-rest', 1, 'PX', ARGV[2]) end
+if redis.call('ZCARD', gate) == 0 then
+  local held = now - (redis.call('GET', p .. 'gate-since') or now)
+  redis.call('SET', p .. 'gate-rest', 1, 'PX', math.max(ARGV[2], math.min(held * ARGV[3], ARGV[4])))
+end
 if deadline and tonumber(deadline) > now then return 'held' end
 return 'lost'`);
 

@@ -22,6 +22,9 @@ const gateWaitMs = 3_000;
 const queryTimeoutMs = 4_000;
 const gateJoinMs = 100;
 const gateRestMs = 250;
+/** On a busy machine a query takes long, and no insert is under way meanwhile: it may take a third of the time, no more. */
+const gateRestFactor = 2;
+const gateRestMaxMs = 5_000;
 const gateTurnMs = 8_000;
 const probeIntervalMs = 2_000;
 
@@ -324,7 +327,8 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
     }
   }
 
-  const closeTheGate = (): Promise<unknown> => redis.script(closeGate, [instance, String(gateRestMs)]);
+  const closeTheGate = (): Promise<unknown> =>
+    redis.script(closeGate, [instance, ...[gateRestMs, gateRestFactor, gateRestMaxMs].map(String)]);
 
   // ---- state -----------------------------------------------------------------------------------------------------------
 
