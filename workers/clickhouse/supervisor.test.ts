@@ -249,3 +249,15 @@ test("options that are wrong are named, and their values are not shown", async (
   expect(text).toContain("/port");
   expect(text).not.toContain(PASSWORD);
 });
+
+test("an engine that hangs in its start is started again", async () => {
+  const dataDir = createFolder();
+  const clickhouse = createEmbeddedClickHouse({ log: () => undefined }, { ...OPTIONS, dataDir });
+  cleanups.push(() => clickhouse.stop());
+  const { pid } = clickhouse.status();
+  if (pid === null) throw new Error("no engine process");
+  process.kill(pid, "SIGSTOP");
+  expect((await clickhouse.started).ok).toBe(true);
+  expect(clickhouse.status()).toMatchObject({ state: "running", restarts: 1 });
+  expect(isRunning(pid)).toBe(false);
+}, 40_000);

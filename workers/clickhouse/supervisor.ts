@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { type EngineProcessMessage, type EngineProcessOptions, parseEngineProcessMessage } from "./options.ts";
 
 export type EngineLogLevel = "debug" | "info" | "warn" | "error";
@@ -52,6 +53,12 @@ const DEFAULT_MEMORY_BYTES = 2 * 1024 * 1024 * 1024;
 const DEFAULT_SHUTDOWN_TIMEOUT_MS = 10_000;
 /** Loading many parts after a crash takes a while; a hang must end all the same. */
 const START_TIMEOUT_MS = 60_000;
+/**
+ * libchdb has been seen to hang in its own start, once in some hundreds of starts on a busy machine: no thread of it did
+ * anything any more. One that loads parts uses the CPU, so one that does not is started again sooner.
+ */
+const HANG_MS = 8_000;
+const HANG_CPU_MS = 50;
 const KILL_MARGIN_MS = 1_000;
 const RESTART_DELAY_MIN_MS = 100;
 const RESTART_DELAY_MAX_MS = 10_000;
@@ -171,8 +178,18 @@ function waitUntilReady(child: Child, log: EmbeddedClickHouseDeps["log"]): Promi
       () => resolve({ ok: false, reason: `no answer within ${START_TIMEOUT_MS} ms`, final: false }),
       START_TIMEOUT_MS,
     );
+    let cpuMs = 0;
+    const hangTimer = setInterval(() => {
+      const now = cpuMsOf(child.pid);
+      if (now === null) return;
+      if (now - cpuMs < HANG_CPU_MS) {
+        settle({ ok: false, reason: `it did nothing for ${HANG_MS} ms of its start`, final: false });
+      }
+      cpuMs = now;
+    }, HANG_MS);
     const settle = (result: ReadyResult) => {
       clearTimeout(timer);
+      clearInterval(hangTimer);
       resolve(result);
     };
     const onMessage = (message: EngineProcessMessage) => {
@@ -199,6 +216,17 @@ function waitUntilReady(child: Child, log: EmbeddedClickHouseDeps["log"]): Promi
       }
     }
   });
+}
+
+/** CPU that a process has used; null where there is no `/proc`. Its unit is 10 ms on every Linux. */
+function cpuMsOf(pid: number): number | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return null;
+  }
 }
 
 /** A line longer than any message is somebody else's output; it is cut. */
