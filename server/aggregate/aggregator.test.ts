@@ -418,6 +418,21 @@ test("a clock set back: the window moves back with it, and ClickHouse fills in w
   expect(world.update().totals.event_count).toBe(2);
 });
 
+test("a clock set back by seconds: queries go on at their interval, and a dead letter leaves the view", async () => {
+  const world = new World();
+  await runFor(world, 5);
+  world.accept([eventAt(nowSecondOf(world) - 20, "refused"), eventAt(nowSecondOf(world), "stored")]);
+  world.makeDurable();
+  world.close();
+  world.seal();
+  world.nowMs -= 18_000;
+  const [batch] = world.batches;
+  if (batch) batch.events = batch.events.filter(({ eventType }) => eventType !== "refused");
+  world.store();
+  await runFor(world, 3);
+  expect(world.update().totals.event_count).toBe(1);
+});
+
 test("types past the limit count as one row, and places become free with the window", async () => {
   const world = new World(3);
   const now = () => nowSecondOf(world);

@@ -116,27 +116,11 @@ function groupsIn({ length, types, counts }: Cells): number {
   return groups;
 }
 
-/**
- * The live view: what ClickHouse has stored and what is durable and not stored, in one materialised window.
- *
- * Every event is in the window exactly once, because of two rules. An epoch's events are *pending* from the moment they are durable
- * until an answer of ClickHouse replaces the blocks that they lie in; and an answer replaces a block as a whole: by what
- * it brought, and what is pending of epochs after the answer's `storedEpoch`. So the order in which reports and answers
- * come does not matter, a lost answer does no harm, and what others insert is found the next time a block is asked for.
- *
- * Measured at 1 M events/s in requests of 1,000, normally distributed values, two seconds at a time, on 2 shared cores
- * of an AMD EPYC under other load, Bun 1.4.5; best 5 % and median of 80 ticks of 100 ms:
- *
- *   types, devices    push + indexOf    fold            tick              buildUpdate(10)
- *   10, 1,000         12 ns an event    33 to 35 ns     27 to 72 µs       15 to 31 µs
- *   50, 1,000         -                 38 to 44 ns     155 to 218 µs     63 to 90 µs
- *   500, 1,000        18 ns             48 to 53 ns     0.9 to 1.4 ms     320 to 450 µs
- *   500, 100,000      -                 76 to 155 ns    1.4 to 1.8 ms     400 to 450 µs
- *
- * The last line is what a cache costs that every event misses twice. A tick is dear by the cells that came since the one before
- * (one for each type and second), not by the window. The first answer for 500 types that all reported every second of ten minutes:
- * 37 MB, 37,500 rows, 8 µs a row, in slices. Memory: 50 MB process with 10 types, 140 MB with 500.
- */
+/** Also when it is further away than it can have been set: then the clock has been set back. Infinity: never. */
+function isDue(atMs: number, nowMs: number, intervalMs: number): boolean {
+  return nowMs >= atMs || (Number.isFinite(atMs) && atMs > nowMs + intervalMs);
+}
+
 /** A sequence of epochs: one on one machine, one for each shard of a shared journal. */
 class Lane {
   readonly pending = new PendingEpochs();
@@ -164,6 +148,27 @@ export function createAggregator(deps: AggregatorDeps, options: AggregatorOption
   return new LiveAggregator(deps, options);
 }
 
+/**
+ * The live view: what ClickHouse has stored and what is durable and not stored, in one materialised window.
+ *
+ * Every event is in the window exactly once, because of two rules. An epoch's events are *pending* from the moment they are durable
+ * until an answer of ClickHouse replaces the blocks that they lie in; and an answer replaces a block as a whole: by what
+ * it brought, and what is pending of epochs after the answer's `storedEpoch`. So the order in which reports and answers
+ * come does not matter, a lost answer does no harm, and what others insert is found the next time a block is asked for.
+ *
+ * Measured at 1 M events/s in requests of 1,000, normally distributed values, two seconds at a time, on 2 shared cores
+ * of an AMD EPYC under other load, Bun 1.4.5; best 5 % and median of 80 ticks of 100 ms:
+ *
+ *   types, devices    push + indexOf    fold            tick              buildUpdate(10)
+ *   10, 1,000         12 ns an event    33 to 35 ns     27 to 72 µs       15 to 31 µs
+ *   50, 1,000         -                 38 to 44 ns     155 to 218 µs     63 to 90 µs
+ *   500, 1,000        18 ns             48 to 53 ns     0.9 to 1.4 ms     320 to 450 µs
+ *   500, 100,000      -                 76 to 155 ns    1.4 to 1.8 ms     400 to 450 µs
+ *
+ * The last line is what a cache costs that every event misses twice. A tick is dear by the cells that came since the one before
+ * (one for each type and second), not by the window. The first answer for 500 types that all reported every second of ten minutes:
+ * 37 MB, 37,500 rows, 8 µs a row, in slices. Memory: 50 MB process with 10 types, 140 MB with 500.
+ */
 class LiveAggregator implements Aggregator {
   readonly types: TypeTable;
   readonly queue = new ObservationQueue();
@@ -350,11 +355,13 @@ class LiveAggregator implements Aggregator {
     }
     this.#devices.sweep();
     const now = this.#deps.now();
-    if (!this.#stopped && !this.#querying && now >= this.#nextQueryAt) {
-      this.#nextQueryAt = now + this.#options.aggregationIntervalMs;
+    const { aggregationIntervalMs, devicesRefreshMs: refreshMs = devicesRefreshMs } = this.#options;
+    if (!this.#stopped && !this.#querying && isDue(this.#nextQueryAt, now, aggregationIntervalMs)) {
+      this.#nextQueryAt = now + aggregationIntervalMs;
       this.#refresh().catch(this.#deps.onError);
     }
-    if (!this.#stopped && !this.#askingDevices && now >= this.#nextDevicesAt) {
+    const devicesMs = Math.max(refreshMs, devicesRetryMs);
+    if (!this.#stopped && !this.#askingDevices && isDue(this.#nextDevicesAt, now, devicesMs)) {
       this.#refreshDevices(now).catch(this.#deps.onError);
     }
     const changed = this.#changed;
