@@ -3,9 +3,9 @@
  * `minutes / speed` by posting `speed` times as fast; then it is back, and new traffic goes on. Nothing is left out: every event is
  * posted and looked for. Exit code 1 when one is missing or double, or the service grows by more than a tenth.
  */
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { updateWhere } from "../service.ts";
+import { residentBytes } from "./processes.ts";
 import { createRig, type Rig, stopOpenRigs } from "./rig.ts";
 import { until } from "./wait.ts";
 
@@ -130,7 +130,7 @@ async function breakAndMend(
     () => {
       if (performance.now() - sampledMs < 250) return;
       sampledMs = performance.now();
-      samples.push({ done: (events - before) / awayEvents, rss: residentBytes(rig.service.pid) });
+      samples.push({ done: (events - before) / awayEvents, rss: residentBytes(rig.service.pid ?? 0) });
       if (samples.length % 40 === 0) progress(`away: ${events - before} of ${awayEvents} events`);
     },
   );
@@ -180,11 +180,6 @@ async function breakAndMend(
   const settled = rssByTenth.slice(1).filter((rss) => rss > 0);
   if (Math.max(...settled) > (settled[0] ?? 0) * growthMax) problems.push(`memory grew: ${rssByTenth.join(", ")}`);
   return { awayEvents, events, normalRate, catchUpRate, rssByTenth, problems };
-}
-
-function residentBytes(pid: number | null): number {
-  const [, pages] = readFileSync(`/proc/${pid}/statm`, "utf8").split(" ");
-  return Number(pages) * 4096;
 }
 
 if (import.meta.main) {
