@@ -59,7 +59,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "query-beside-an-insert",
     file: "workers/writer/writer.ts",
-    edits: [["inDoubt = !isWhole || ahead !== undefined;", "inDoubt = !isWhole;"]],
+    edits: [["inDoubt = !isWhole || ahead !== undefined || doubtful > 0;", "inDoubt = !isWhole;"]],
     caughtBy: { test: "workers/writer/thread.test.ts" },
   },
   {

@@ -61,6 +61,12 @@ async function startFakeClickHouse(answer: Answer) {
   return { inserts, url: `http://127.0.0.1:${port}` };
 }
 
+function createDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "sluice-writer-"));
+  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
 interface Thread {
   readonly writer: WriterClient;
   readonly stored: StoredBatch[];
@@ -70,9 +76,11 @@ interface Thread {
   push(devices: readonly string[]): void;
 }
 
-async function startThread(url: string, insertTimeoutMs: number): Promise<Thread> {
-  const directory = mkdtempSync(join(tmpdir(), "sluice-writer-"));
-  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+async function startThread(
+  url: string,
+  insertTimeoutMs: number,
+  { directory = createDirectory(), beforeConnect = (_: WriterClient): void => undefined } = {},
+): Promise<Thread> {
   let epoch = 0;
   const thread: Thread = {
     writer: startWriter(
@@ -95,6 +103,9 @@ async function startThread(url: string, insertTimeoutMs: number): Promise<Thread
           thread.durableRows += message.rows;
         },
         stored: (message) => thread.stored.push(message.batch),
+        recovered_rows: ({ last }) => {
+          if (!last) thread.writer.recoveredTaken();
+        },
         status: (message) => {
           thread.status = message.status;
         },
@@ -114,6 +125,7 @@ async function startThread(url: string, insertTimeoutMs: number): Promise<Thread
   };
   cleanups.push(() => thread.writer.stop(0));
   await thread.writer.ready;
+  beforeConnect(thread.writer);
   thread.writer.connect({ urls: [url], user: "default", password: "", database: "default", cluster: null });
   return thread;
 }
@@ -215,6 +227,29 @@ test("with a backlog two batches are inserted at a time, reported in their order
   await until("the segments are gone", () => segments(thread).length === 0);
 });
 
+test("after a crash with two batches under way, no rollup is read before both are confirmed", async () => {
+  const hanging = await startFakeClickHouse(() => undefined);
+  const before = await startThread(hanging.url, 10_000);
+  for (const name of ["a", "b", "c"]) {
+    before.push(Array.from({ length: 1000 }, () => name));
+    await until("durable", () => before.durableRows % 1000 === 0 && before.writer.ring.usedBytes === 0);
+  }
+  await until("inserting", () => hanging.inserts.length > 0);
+  expect(await before.writer.stop(0)).toBe(3000);
+  const clickhouse = await startFakeClickHouse(confirm);
+  let confirmed = 0;
+  const after = await startThread(clickhouse.url, 10_000, {
+    directory: before.directory,
+    beforeConnect: (writer) =>
+      void writer.query("SELECT 1").then(() => {
+        confirmed = clickhouse.inserts.length;
+      }),
+  });
+  await until("the query's answer", () => confirmed > 0);
+  expect(confirmed).toBe(2);
+  await until("all are stored", () => after.stored.length === 3);
+});
+
 test("a ClickHouse slower than INSERT_TIMEOUT gets longer with each attempt, until it can answer", async () => {
   const clickhouse = await startFakeClickHouse((response) => void setTimeout(() => response.end(), 700));
   const thread = await startThread(clickhouse.url, 200);
@@ -236,8 +271,7 @@ test("a stop is bounded while ClickHouse hangs, and the batch stays", async () =
 });
 
 test("a batch is sealed by its age although the wall clock is set back by a day", async () => {
-  const directory = mkdtempSync(join(tmpdir(), "sluice-writer-"));
-  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = createDirectory();
   let wallMs = 1_700_000_000_000;
   let monotonicMs = 0;
   const { journal } = await openDiskJournal({

@@ -49,6 +49,9 @@ export interface Writer {
   stop(timeoutMs: number): Promise<number>;
 }
 
+/** The oldest, and one ahead of its turn. */
+const batchesAtOnce = 2;
+
 /** A batch on its way into ClickHouse. */
 interface Underway {
   readonly startedMs: number;
@@ -242,8 +245,9 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
 
   async function insertAll(theStore: RowStore, theInserter: Inserter): Promise<void> {
     const stopping = (): boolean => stopNow;
-    /** Until the first batch of an earlier run is confirmed, it may be in ClickHouse or not. */
-    let inDoubt = recoveredEpochs.size > 0;
+    /** The oldest batches of an earlier run may have been under way when it ended: in ClickHouse or not, until confirmed. */
+    let doubtful = Math.min(recoveredEpochs.size, batchesAtOnce);
+    let inDoubt = doubtful > 0;
     /** What is being inserted beside the oldest batch; never reported, nor removed from the journal, before that one. */
     let ahead: Underway | undefined;
 
@@ -300,7 +304,8 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       const isWhole = !cutShort.has(batch) || (await endsItsEpoch(batch));
       if (!(await commit(batch))) return;
       // An epoch that is stored in part is neither: no rollup is read before the rest of it has followed.
-      inDoubt = !isWhole || ahead !== undefined;
+      doubtful = Math.max(0, doubtful - 1);
+      inDoubt = !isWhole || ahead !== undefined || doubtful > 0;
       ring.publishJournalBytes(journal.bytes);
       storedEpoch = isWhole ? epochOf(batch) : epochOf(batch) - 1;
       recoveredEpochs.delete(batch);
