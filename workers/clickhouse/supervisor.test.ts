@@ -252,7 +252,7 @@ test("options that are wrong are named, and their values are not shown", async (
 
 test("an engine that hangs in its start is started again", async () => {
   const dataDir = createFolder();
-  const clickhouse = createEmbeddedClickHouse({ log: () => undefined }, { ...OPTIONS, dataDir });
+  const clickhouse = createEmbeddedClickHouse({ log: () => undefined }, { ...OPTIONS, dataDir, startTimeoutMs: 3_000 });
   cleanups.push(() => clickhouse.stop());
   const { pid } = clickhouse.status();
   if (pid === null) throw new Error("no engine process");

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { type EngineProcessMessage, type EngineProcessOptions, parseEngineProcessMessage } from "./options.ts";
 
 export type EngineLogLevel = "debug" | "info" | "warn" | "error";
@@ -19,6 +18,8 @@ export interface EmbeddedClickHouseOptions {
   database: string;
   /** Limit on the engine's allocations. Default 2 GiB. */
   memoryBytes?: number;
+  /** For the first attempt to start; each further one gets twice the time. Default 20 s. */
+  startTimeoutMs?: number;
   /** How long a stop waits for running statements. Default 10 s. */
   shutdownTimeoutMs?: number;
 }
@@ -51,14 +52,13 @@ export interface EmbeddedClickHouse {
 
 const DEFAULT_MEMORY_BYTES = 2 * 1024 * 1024 * 1024;
 const DEFAULT_SHUTDOWN_TIMEOUT_MS = 10_000;
-/** Loading many parts after a crash takes a while; a hang must end all the same. */
-const START_TIMEOUT_MS = 60_000;
 /**
- * libchdb has been seen to hang in its own start, once in some hundreds of starts on a busy machine: no thread of it did
- * anything any more. One that loads parts uses the CPU, so one that does not is started again sooner.
+ * libchdb has been seen to hang in its own start, once in some hundreds of starts on a busy machine, on an empty folder, with
+ * threads that go on using the CPU. So the first attempt is given up soon, ten times what a start takes; loading many parts
+ * after a crash takes longer, and each further attempt gets twice the time.
  */
-const HANG_MS = 8_000;
-const HANG_CPU_MS = 50;
+const DEFAULT_START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MAX_MS = 600_000;
 const KILL_MARGIN_MS = 1_000;
 const RESTART_DELAY_MIN_MS = 100;
 const RESTART_DELAY_MAX_MS = 10_000;
@@ -81,6 +81,7 @@ export function createEmbeddedClickHouse(
   deps: EmbeddedClickHouseDeps,
   options: EmbeddedClickHouseOptions,
 ): EmbeddedClickHouse {
+  const firstStartTimeoutMs = options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
   const shutdownTimeoutMs = options.shutdownTimeoutMs ?? DEFAULT_SHUTDOWN_TIMEOUT_MS;
   const status: EngineStatus = { state: "starting", restarts: 0, lastExit: null, port: null, pid: null };
   const stopRequested = Promise.withResolvers<void>();
@@ -92,6 +93,7 @@ export function createEmbeddedClickHouse(
 
   async function supervise(): Promise<void> {
     let delayMs = RESTART_DELAY_MIN_MS;
+    let startTimeoutMs = firstStartTimeoutMs;
     let refusal = "stopped before it had started";
     while (!stopping) {
       const startedAtMs = performance.now();
@@ -107,7 +109,8 @@ export function createEmbeddedClickHouse(
       });
       child = running;
       status.pid = running.pid;
-      const ready = await waitUntilReady(running, deps.log);
+      const ready = await waitUntilReady(running, deps.log, startTimeoutMs);
+      startTimeoutMs = ready.ok ? firstStartTimeoutMs : Math.min(startTimeoutMs * 2, START_TIMEOUT_MAX_MS);
       if (ready.ok && !stopping) {
         status.state = "running";
         status.port = ready.port;
@@ -172,25 +175,14 @@ function spawnEngine(options: EngineProcessOptions): Child {
 }
 
 /** Follows what the child says for as long as it lives, and resolves once it answers requests or never will. */
-function waitUntilReady(child: Child, log: EmbeddedClickHouseDeps["log"]): Promise<ReadyResult> {
+function waitUntilReady(child: Child, log: EmbeddedClickHouseDeps["log"], timeoutMs: number): Promise<ReadyResult> {
   return new Promise((resolve) => {
     const timer = setTimeout(
-      () => resolve({ ok: false, reason: `no answer within ${START_TIMEOUT_MS} ms`, final: false }),
-      START_TIMEOUT_MS,
+      () => resolve({ ok: false, reason: `no answer within ${timeoutMs} ms`, final: false }),
+      timeoutMs,
     );
-    let cpuMs = 0;
-    const hangTimer = setInterval(() => {
-      const now = workCpuMs(child.pid);
-      if (now === null) return;
-      // Threads that have ended take their time with them.
-      if (Math.abs(now - cpuMs) < HANG_CPU_MS) {
-        settle({ ok: false, reason: `it did nothing for ${HANG_MS} ms of its start`, final: false });
-      }
-      cpuMs = now;
-    }, HANG_MS);
     const settle = (result: ReadyResult) => {
       clearTimeout(timer);
-      clearInterval(hangTimer);
       resolve(result);
     };
     const onMessage = (message: EngineProcessMessage) => {
@@ -217,25 +209,6 @@ function waitUntilReady(child: Child, log: EmbeddedClickHouseDeps["log"]): Promi
       }
     }
   });
-}
-
-/**
- * CPU of all threads but the first, which answers "starting" to whoever asks; null where there is no `/proc`. Its unit is 10
- * ms on every Linux.
- */
-function workCpuMs(pid: number): number | null {
-  try {
-    let ticks = 0;
-    for (const thread of readdirSync(`/proc/${pid}/task`)) {
-      if (thread === String(pid)) continue;
-      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      ticks += Number(fields[11]) + Number(fields[12]);
-    }
-    return ticks * 10;
-  } catch {
-    return null;
-  }
 }
 
 /** A line longer than any message is somebody else's output; it is cut. */
