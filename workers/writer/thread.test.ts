@@ -246,7 +246,8 @@ test("after a crash with two batches under way, no rollup is read before both ar
       }),
   });
   await until("the query's answer", () => confirmed > 0);
-  expect(confirmed).toBe(2);
+  // The third may have begun by the time the answer is here.
+  expect(confirmed).toBeGreaterThanOrEqual(2);
   await until("all are stored", () => after.stored.length === 3);
 });
 
