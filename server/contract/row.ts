@@ -1,4 +1,3 @@
-import type { ScannedEvent } from "../ingest/scan.ts";
 import type { Event, StoredEvent } from "./event.ts";
 
 /**
@@ -26,6 +25,36 @@ const textEncoder = new TextEncoder();
 
 /** Thrown for text that UTF-8 cannot carry: a surrogate without its partner. */
 export class LoneSurrogateError extends Error {}
+
+/**
+ * One event as places in the body's bytes: nothing is copied and no object is made. `…Start` is the first byte of a
+ * string's content, `…End` the one after its last. All strings are free of escapes, so their bytes are their UTF-8.
+ */
+export interface ScannedEvent {
+  readonly bytes: Uint8Array;
+  readonly deviceStart: number;
+  readonly deviceEnd: number;
+  /** The two hashes of `hashDeviceId`. */
+  readonly deviceHashA: number;
+  readonly deviceHashB: number;
+  readonly typeStart: number;
+  readonly typeEnd: number;
+  /** FNV-1a of the type's bytes. */
+  readonly typeHash: number;
+  /** NaN: none. */
+  readonly value: number;
+  /** -1: none. */
+  readonly textStart: number;
+  readonly textEnd: number;
+  /** Of each key and value: start, end, start, end; the first `metadataKeys` of them. */
+  readonly metadata: Int32Array;
+  readonly metadataKeys: number;
+  /** -1: none. Of a string, its place; of a number, `timestampMs`. */
+  readonly timestampStart: number;
+  readonly timestampEnd: number;
+  /** NaN: none. */
+  readonly timestampMs: number;
+}
 
 /** Appends rows to one growing buffer. `reset`, `encode` any number of events, then `bytes()`; `rewind` drops the last ones. */
 export class RowEncoder {
@@ -101,7 +130,6 @@ export class RowEncoder {
   /** `encode` of an event that lies in the bytes of its body, as `EventScanner` finds it. Throws nothing. */
   encodeScanned(event: ScannedEvent, timestampMs: number, receivedAtMs: number): void {
     const { bytes, value, textStart, metadata, metadataKeys } = event;
-    // Everything of the event is copied once: what the body takes is more than its strings do.
     const last = metadataKeys * 4;
     let textBytes = textStart < 0 ? 0 : event.textEnd - textStart;
     for (let place = 0; place < last; place += 2) {

@@ -1,34 +1,5 @@
 import { limits } from "../contract/limits.ts";
-
-/**
- * One event as places in the body's bytes: nothing is copied and no object is made. `…Start` is the first byte of a
- * string's content, `…End` the one after its last. All strings are free of escapes, so their bytes are their UTF-8.
- */
-export interface ScannedEvent {
-  readonly bytes: Uint8Array;
-  readonly deviceStart: number;
-  readonly deviceEnd: number;
-  /** The two hashes of `hashDeviceId`. */
-  readonly deviceHashA: number;
-  readonly deviceHashB: number;
-  readonly typeStart: number;
-  readonly typeEnd: number;
-  /** FNV-1a of the type's bytes. */
-  readonly typeHash: number;
-  /** NaN: none. */
-  readonly value: number;
-  /** -1: none. */
-  readonly textStart: number;
-  readonly textEnd: number;
-  /** Of each key and value: start, end, start, end; the first `metadataKeys` of them. */
-  readonly metadata: Int32Array;
-  readonly metadataKeys: number;
-  /** -1: none. Of a string, its place; of a number, `timestampMs`. */
-  readonly timestampStart: number;
-  readonly timestampEnd: number;
-  /** NaN: none. */
-  readonly timestampMs: number;
-}
+import type { ScannedEvent } from "../contract/row.ts";
 
 /** `doubt`: not for certain a good event in a good body. The schema and `JSON.parse` will tell. */
 export type Step = "event" | "end" | "doubt";
@@ -122,7 +93,11 @@ export class EventScanner implements ScannedEvent {
     const start = this.#at++;
     this.#space();
     const key = this.#at + 1;
-    if (bytes[this.#at] !== quote || !this.#matches(key, names.events) || bytes[key + names.events.length] !== quote) {
+    if (
+      bytes[this.#at] !== quote ||
+      !startsAt(bytes, key, names.events) ||
+      bytes[key + names.events.length] !== quote
+    ) {
       this.#at = start;
       return true;
     }
@@ -229,7 +204,7 @@ export class EventScanner implements ScannedEvent {
         default:
           return false;
       }
-      if ((seen & name) !== 0 || !this.#matches(key, text) || bytes[key + text.length] !== quote) return false;
+      if ((seen & name) !== 0 || !startsAt(bytes, key, text) || bytes[key + text.length] !== quote) return false;
       seen |= name;
       this.#at = key + text.length + 1;
       this.#spaceInEvent();
@@ -436,12 +411,6 @@ export class EventScanner implements ScannedEvent {
     return bytes[at] === quote ? at : -1;
   }
 
-  #matches(start: number, text: Uint8Array): boolean {
-    const { bytes } = this;
-    for (let index = 0; index < text.length; index++) if (bytes[start + index] !== text[index]) return false;
-    return true;
-  }
-
   #isSame(start: number, end: number, otherStart: number, otherEnd: number): boolean {
     if (end - start !== otherEnd - otherStart) return false;
     const { bytes } = this;
@@ -478,7 +447,7 @@ export class TypeNames {
   nameOf({ bytes, typeStart, typeEnd, typeHash }: ScannedEvent): string {
     const at = (typeHash ^ (typeHash >>> 15)) & (nameSlots - 1);
     const known = this.#slots[at];
-    if (known !== undefined && isAt(bytes, typeStart, typeEnd, known.bytes)) return known.name;
+    if (known?.bytes.length === typeEnd - typeStart && startsAt(bytes, typeStart, known.bytes)) return known.name;
     const own = bytes.slice(typeStart, typeEnd);
     const name = decoder.decode(own);
     this.#slots[at] = { bytes: own, name };
@@ -489,8 +458,7 @@ export class TypeNames {
 // A byte order mark inside a body is a character like any other.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-function isAt(bytes: Uint8Array, start: number, end: number, text: Uint8Array): boolean {
-  if (end - start !== text.length) return false;
+function startsAt(bytes: Uint8Array, start: number, text: Uint8Array): boolean {
   for (let index = 0; index < text.length; index++) if (bytes[start + index] !== text[index]) return false;
   return true;
 }
