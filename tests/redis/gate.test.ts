@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { connectRedis, type RedisConnection, type RedisScript } from "../../workers/journal/redis/connection.ts";
+import type { RedisConnection, RedisScript } from "../../workers/journal/redis/connection.ts";
 import { append, closeGate, identify, openGate, take, tend } from "../../workers/journal/redis/scripts.ts";
 import { until } from "../service.ts";
-import { type Redis, redisProgram, startRedis } from "./rig.ts";
+import { connectTo, type Redis, redisProgram, startRedis } from "./rig.ts";
 
 const shards = "1";
 const writerLeaseMs = "60000";
@@ -18,15 +18,7 @@ describe.skipIf(redisProgram === null)("the gate that readers of rollups close",
 
   beforeAll(async () => {
     redis = await startRedis();
-    const up = Promise.withResolvers<void>();
-    connection = connectRedis({
-      url: redis.url,
-      commandTimeoutMs: 5_000,
-      reconnectDelayMs: 50,
-      onUp: up.resolve,
-      onDown: () => undefined,
-    });
-    await up.promise;
+    connection = await connectTo(redis);
     await run(identify, "journal", shards);
     await run(tend, "writer", writerLeaseMs, shards, "1", "0");
     await run(append, "journal", "writer", "1", "1000000", "10", "1000", "1000", "0", "0", "1", "u", "row");

@@ -1,6 +1,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connectRedis, type RedisConnection } from "../../workers/journal/redis/connection.ts";
 import { keyPrefix } from "../../workers/journal/redis/scripts.ts";
 import { freePort, type Service, startService, until } from "../service.ts";
 
@@ -201,4 +202,18 @@ export async function createFleet(
   };
   await Promise.all(instances.map((_, index) => fleet.start(index)));
   return fleet;
+}
+
+/** A connection of the service's own kind, that is up. */
+export async function connectTo(redis: Redis): Promise<RedisConnection> {
+  const up = Promise.withResolvers<void>();
+  const connection = connectRedis({
+    url: redis.url,
+    commandTimeoutMs: 5_000,
+    reconnectDelayMs: 50,
+    onUp: up.resolve,
+    onDown: () => undefined,
+  });
+  await up.promise;
+  return connection;
 }

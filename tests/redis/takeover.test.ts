@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { connectRedis, type RedisConnection, type RedisScript } from "../../workers/journal/redis/connection.ts";
+import type { RedisConnection, RedisScript } from "../../workers/journal/redis/connection.ts";
 import { append, commit, keyPrefix } from "../../workers/journal/redis/scripts.ts";
 import { createRedisWriter } from "../../workers/journal/redis/writer.ts";
 import { createRingMemory, RingConsumer } from "../../workers/ring/ring.ts";
 import { type RowStore, readAll } from "../../workers/writer/clickhouse.ts";
 import type { Inserter } from "../../workers/writer/inserter.ts";
 import { until } from "../service.ts";
-import { type Redis, redisProgram, startRedis } from "./rig.ts";
+import { connectTo, type Redis, redisProgram, startRedis } from "./rig.ts";
 
 const options = {
   batchRows: 100,
@@ -26,15 +26,7 @@ describe.skipIf(redisProgram === null)("a writer whose shard was another's for a
 
   beforeAll(async () => {
     redis = await startRedis();
-    const up = Promise.withResolvers<void>();
-    connection = connectRedis({
-      url: redis.url,
-      commandTimeoutMs: 5_000,
-      reconnectDelayMs: 50,
-      onUp: up.resolve,
-      onDown: () => undefined,
-    });
-    await up.promise;
+    connection = await connectTo(redis);
     await connection.call("SCRIPT", ["LOAD", commit.text]);
   });
   afterAll(async () => {
