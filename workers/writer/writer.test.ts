@@ -117,19 +117,20 @@ function createMovingJournal() {
   return { journal, state };
 }
 
-function createRunning() {
-  const { journal, state } = createMovingJournal();
+function createRunning(state: Inserter["state"] = "ok") {
+  const { journal, state: disk } = createMovingJournal();
   const memory = createRingMemory(1 << 16);
   const ring = new RingProducer(memory);
   const posted: FromWriter[] = [];
   const inserts: { epoch: number; rows: number; groupsMax: number | undefined; done: () => void }[] = [];
   const queries: string[] = [];
+  const probes: number[] = [];
   const writer = createWriter(
     {
       ring: new RingConsumer(memory),
       journal,
       now: () => nowMs,
-      monotonicNow: () => nowMs,
+      monotonicNow: () => performance.now(),
       post: (message) => posted.push(message),
       log: () => undefined,
     },
@@ -151,8 +152,8 @@ function createRunning() {
         const done = (): void => resolve({ deadLettered: 0, attempts: 1 });
         inserts.push({ epoch: each.epoch, rows: each.rowCount, groupsMax, done });
       }),
-    probe: async () => undefined,
-    state: "ok",
+    probe: async () => void probes.push(performance.now()),
+    state,
     retries: 0,
     lastError: null,
     deadLetterFailure: null,
@@ -163,7 +164,7 @@ function createRunning() {
     if (ring.takeSleeping()) writer.wake();
   };
   const seen = (type: FromWriter["type"]): FromWriter[] => posted.filter((message) => message.type === type);
-  return { writer, ring, state, posted, inserts, queries, push, seen };
+  return { writer, ring, disk, posted, inserts, queries, probes, push, seen };
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -175,11 +176,11 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 test("a batch that the journal ends by itself is told and inserted at once, and its last epoch is not called stored before the rest", async () => {
-  const { writer, ring, state, posted, inserts, queries, push, seen } = createRunning();
+  const { writer, ring, disk, posted, inserts, queries, push, seen } = createRunning();
   push(7);
   await until(() => seen("durable").length === 1);
   // The disk fails: the batch ends in the middle of epoch 7, whose next row goes into another one.
-  state.endsBatch = true;
+  disk.endsBatch = true;
   push(7);
   await until(() => inserts.length === 1);
   // Told before the row that is not in it is.
@@ -201,10 +202,10 @@ test("a batch that the journal ends by itself is told and inserted at once, and 
 });
 
 test("when nothing more of its last epoch comes, a batch that the journal ended stores all of it", async () => {
-  const { writer, ring, state, inserts, push, seen } = createRunning();
+  const { writer, ring, disk, inserts, push, seen } = createRunning();
   push(7);
   await until(() => seen("durable").length === 1);
-  Object.assign(state, { endsBatch: true, refuses: true });
+  Object.assign(disk, { endsBatch: true, refuses: true });
   push(7);
   await until(() => seen("refused").length === 1 && inserts.length === 1);
   ring.closeEpoch(7);
@@ -229,4 +230,13 @@ test("the inserter is told what the main thread counted, in the order of the bat
   inserts[1]?.done();
   await until(() => seen("stored").length === 2);
   await writer.stop(1000);
+});
+
+test("queries that keep coming do not put off the look whether ClickHouse is back, nor does the look put off them", async () => {
+  const { writer, probes, queries, seen } = createRunning("unavailable");
+  const asking = setInterval(() => writer.query(queries.length, "SELECT 1"), 5);
+  await until(() => probes.length === 4);
+  clearInterval(asking);
+  expect(seen("answer").length).toBeGreaterThan(3);
+  expect(await writer.stop(1000)).toBe(0);
 });

@@ -280,22 +280,26 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       }
     }
 
-    await theInserter.probe();
+    let probedMs = Number.NEGATIVE_INFINITY;
     while (!stopNow) {
-      if (!inDoubt) await answerQueries(theStore);
       const batch = journal.sealed[0];
+      // By the clock, not when idle: queries that keep coming must not put off what would let them be answered.
+      const untilProbeMs =
+        probedMs + (theInserter.state === "ok" ? probeIntervalMs : probeAwayIntervalMs) - deps.monotonicNow();
+      if (batch === undefined && untilProbeMs <= 0 && !draining) {
+        await theInserter.probe();
+        probedMs = deps.monotonicNow();
+        continue;
+      }
+      if (!inDoubt) await answerQueries(theStore);
       if (batch === undefined) {
         if (draining && ring.empty && !appending && journal.open.rowCount === 0) return;
         wakeInserter = Promise.withResolvers();
         const idle = journal.sealed.length === 0 && (inDoubt || queries.length === 0);
-        if (
-          idle &&
-          (await wokenWithin(theInserter.state === "ok" ? probeIntervalMs : probeAwayIntervalMs)) === "idle"
-        ) {
-          await theInserter.probe();
-        }
+        if (idle) await wokenWithin(untilProbeMs);
         continue;
       }
+      probedMs = deps.monotonicNow();
       inDoubt = true;
       const current = ahead ?? begin(batch);
       ahead = undefined;
@@ -348,14 +352,10 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
     }
   }
 
-  async function wokenWithin(ms: number): Promise<"woken" | "idle"> {
-    let timer: Timer | undefined;
-    const idle = new Promise<"idle">((resolve) => {
-      timer = setTimeout(() => resolve("idle"), ms);
-    });
-    const woken = await Promise.race([wakeInserter.promise.then(() => "woken" as const), idle]);
-    clearTimeout(timer);
-    return woken;
+  /** Resolves when there is something to do, at the latest after `ms`. */
+  function wokenWithin(ms: number): Promise<void> {
+    const timer = setTimeout(wakeInserter.resolve, ms);
+    return wakeInserter.promise.finally(() => clearTimeout(timer));
   }
 
   /** A journal that cannot forget a batch would insert it again after a restart: harmless, but nothing may follow it. */
