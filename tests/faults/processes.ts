@@ -4,7 +4,6 @@ import { until } from "./wait.ts";
 
 const repository = join(import.meta.dir, "../..");
 const startTimeoutMs = 60_000;
-const engineHangMs = 20_000;
 
 /** A process that can be killed, stopped, and started again on the same port and directory. */
 export interface RestartableProcess {
@@ -27,50 +26,40 @@ interface ProcessOptions {
   readonly input?: string;
   readonly logFile: string;
   readonly answers: () => Promise<boolean>;
-  /** Nobody supervises it: one that hangs in its start for this long is killed and spawned again, as its operator would. */
-  readonly respawnAfterMs?: number;
 }
 
 function createProcess(options: ProcessOptions): RestartableProcess {
   let child: Bun.Subprocess | undefined;
   const running = (): Bun.Subprocess | undefined =>
     child && child.exitCode === null && child.signalCode === null ? child : undefined;
-  function spawn(): void {
-    if (running()) throw new Error(`${options.name} is running`);
-    const log = openSync(options.logFile, "a");
-    child = Bun.spawn([...options.command], {
-      cwd: repository,
-      env: options.env,
-      // A pipe: given a file, libchdb takes it for rows of the first insert.
-      stdin: options.input === undefined ? "ignore" : "pipe",
-      stdout: log,
-      stderr: log,
-      // A Ctrl-C of the campaign must not reach it: the campaign ends what it started.
-      detached: true,
-    });
-    closeSync(log);
-    const { stdin } = child;
-    if (options.input !== undefined && typeof stdin === "object") {
-      stdin.write(options.input);
-      void stdin.end();
-    }
-  }
   return {
     get pid() {
       return running()?.pid ?? null;
     },
-    spawn,
+    spawn() {
+      if (running()) throw new Error(`${options.name} is running`);
+      const log = openSync(options.logFile, "a");
+      child = Bun.spawn([...options.command], {
+        cwd: repository,
+        env: options.env,
+        // A pipe: given a file, libchdb takes it for rows of the first insert.
+        stdin: options.input === undefined ? "ignore" : "pipe",
+        stdout: log,
+        stderr: log,
+        // A Ctrl-C of the campaign must not reach it: the campaign ends what it started.
+        detached: true,
+      });
+      closeSync(log);
+      const { stdin } = child;
+      if (options.input !== undefined && typeof stdin === "object") {
+        stdin.write(options.input);
+        void stdin.end();
+      }
+    },
     async ready() {
-      let spawnedMs = performance.now();
       await until(
         `${options.name} answers`,
         async () => {
-          if (options.respawnAfterMs !== undefined && performance.now() - spawnedMs > options.respawnAfterMs) {
-            child?.kill("SIGKILL");
-            await child?.exited;
-            spawn();
-            spawnedMs = performance.now();
-          }
           if (!running()) throw new Error(`${options.name} ended with ${child?.exitCode ?? child?.signalCode}`);
           return options.answers();
         },
@@ -136,7 +125,6 @@ export function createEngine(options: EngineOptions): RestartableProcess {
     input: `${JSON.stringify({ dataDir, port, password, detached: true })}\n`,
     logFile: options.logFile,
     answers: () => answersOk(`http://127.0.0.1:${port}/ping`),
-    respawnAfterMs: engineHangMs,
   });
 }
 
