@@ -1,4 +1,5 @@
 import type { Event } from "../server/contract/event.ts";
+import { createRandom } from "./random.ts";
 
 /** Events that are sent together, with what must come out at the other end. */
 export interface EventBatch {
@@ -32,17 +33,6 @@ export const wideFleet: Fleet = {
 };
 
 const metadataNames = ["site", "line", "firmware", "hardware", "unit", "room", "customer", "gateway"];
-
-/** Source: mulberry32, Tommy Ettinger, public domain. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /**
  * The same batches for the same seed. Devices follow one another, so a batch no larger than the fleet holds each device

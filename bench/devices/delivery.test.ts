@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { createRandom } from "../events.ts";
+import { createRandom } from "../random.ts";
 import { backoffMs, createDelivery, pause } from "./delivery.ts";
 import { type IngestStub, type StubAnswer, startIngestStub } from "./ingest-stub.ts";
 import { type Batch, createPost, encodeBatch, type Outcome, type Post, parseRetryAfter } from "./post.ts";

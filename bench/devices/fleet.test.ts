@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Value } from "typebox/value";
 import { Event } from "../../server/contract/event.ts";
-import { createRandom } from "../events.ts";
+import { createRandom } from "../random.ts";
 import { createFleet, isSilent } from "./fleet.ts";
 import { addTotals, totalsOf, totalsRecord } from "./totals.ts";
 import { battery, position, status, valueStep, wave } from "./value-models.ts";

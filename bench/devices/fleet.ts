@@ -1,6 +1,6 @@
 /** A fleet of simulated devices: which of them speaks next, and what it says. The same seed and times give the same events. */
 import type { Event } from "../../server/contract/event.ts";
-import { createRandom } from "../events.ts";
+import { createRandom } from "../random.ts";
 import { battery, position, type SensorKind, status, wave } from "./value-models.ts";
 
 interface DeviceKind {

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
+import { createRandom } from "../../bench/random.ts";
 import { hashDeviceId, RowEncoder } from "../contract/row.ts";
 import type { Pipeline, Update } from "../contract/stream.ts";
 import { type Aggregator, createAggregator, type StoredAnswer } from "./aggregator.ts";
-import { ByteWriter, createRandom, SimulatedClickHouse, type SimulatedEvent } from "./simulation.ts";
+import { ByteWriter, SimulatedClickHouse, type SimulatedEvent } from "./simulation.ts";
 import type { SecondRange } from "./stored-window.ts";
 
 const pipeline: Pipeline = {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { createRandom } from "../../bench/random.ts";
 import { DeviceTable } from "./device-table.ts";
-import { createRandom } from "./simulation.ts";
 
 test.each([1, 2, 3, (Math.random() * 2 ** 31) | 0])(
   "counts as brute force does, while devices come and go (seed %i)",

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { createRandom } from "../../bench/random.ts";
 import { keyMax, keyMin, LogHistogram, storeBinsMax, WindowHistogram } from "./log-histogram.ts";
-import { createRandom } from "./simulation.ts";
 
 const ranks = [0.01, 0.5, 0.95, 0.99];
 

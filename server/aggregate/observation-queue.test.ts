@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { createRandom } from "../../bench/random.ts";
 import { ObservationQueue, observationsMax } from "./observation-queue.ts";
-import { createRandom } from "./simulation.ts";
 
 test.each([1, 2, (Math.random() * 2 ** 31) | 0])(
   "gives back what was pushed, in order, through growth, rewinding and many wraps (seed %i)",

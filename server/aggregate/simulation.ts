@@ -3,18 +3,7 @@ import { blockSeconds } from "./cells.ts";
 import { gamma } from "./log-histogram.ts";
 import type { SecondRange } from "./stored-window.ts";
 
-/** For tests: seeded randomness, and a ClickHouse that is a list. */
-
-/** Mulberry32. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** For tests: a ClickHouse that is a list. */
 
 export interface SimulatedEvent {
   eventType: string;

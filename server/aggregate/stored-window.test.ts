@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createRandom } from "../../bench/random.ts";
 import { startTestStore, type TestDatabase, type TestStore } from "../../ddl/test-store.ts";
 import { RowBinaryReader } from "../contract/row.ts";
 import { WindowHistogram } from "./log-histogram.ts";
-import { createRandom } from "./simulation.ts";
 import {
   buildDeviceCountQuery,
   buildDevicesQuery,

@@ -1,3 +1,5 @@
+import { createRandom as createNumbers } from "../../bench/random.ts";
+
 /** Seeded randomness, so that a round can be run again. */
 export interface Random {
   /** 0 up to, not including, 1. */
@@ -10,16 +12,8 @@ export interface Random {
   fork(): Random;
 }
 
-/** Mulberry32. */
 export function createRandom(seed: number): Random {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const next = createNumbers(seed);
   const integer = (min: number, max: number): number => min + Math.floor(next() * (max - min + 1));
   return {
     next,

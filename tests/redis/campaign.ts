@@ -5,8 +5,9 @@
  * `faults` instead of drawing among them.
  */
 import { parseArgs } from "node:util";
+import { createRandom } from "../../bench/random.ts";
 import { redisProgram, startFleet } from "./rig.ts";
-import { createRandom, faults, post, verify } from "./rounds.ts";
+import { faults, post, verify } from "./rounds.ts";
 
 const quick = { FLUSH_INTERVAL: "0.2", AGGREGATION_INTERVAL: "0.5", LOG_LEVEL: "warn" };
 

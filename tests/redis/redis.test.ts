@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { basename } from "node:path";
+import { createRandom } from "../../bench/random.ts";
 import { until, updateWhere } from "../service.ts";
 import { type Fleet, redisProgram, startFleet } from "./rig.ts";
-import { createRandom, faults, post, verify } from "./rounds.ts";
+import { faults, post, verify } from "./rounds.ts";
 
 setDefaultTimeout(120_000);
 

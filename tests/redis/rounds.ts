@@ -1,17 +1,6 @@
 import { type Service, until } from "../service.ts";
 import type { Fleet } from "./rig.ts";
 
-/** Deterministic randomness: mulberry32. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** What was posted in a round, and what is known of each batch. */
 export interface Ledger {
   readonly acknowledged: Map<string, number>;

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { createRandom } from "../../bench/random.ts";
 import { openDiskJournal } from "./disk.ts";
 import { fileHeaderBytes, frameHeaderBytes } from "./frame.ts";
 import type { FrameGroup, Journal } from "./journal.ts";
-import { createRandom, readBody } from "./journal-model.ts";
+import { readBody } from "./journal-model.ts";
 import { encodeKey } from "./keys.ts";
 import { type CallKind, SimulatedDisk } from "./simulated-disk.ts";
 

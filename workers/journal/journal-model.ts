@@ -1,3 +1,4 @@
+import { createRandom } from "../../bench/random.ts";
 import { openDiskJournal } from "./disk.ts";
 import type { Batch, FrameGroup, Journal, KeyRecord } from "./journal.ts";
 import { encodeKey, keyLifeMs } from "./keys.ts";
@@ -43,17 +44,6 @@ const directory = "/journal";
 const rowHeaderBytes = 12;
 /** Removals that may be undone by a power cut, as the journal promises. */
 const undoneCommitsMax = 8;
-
-/** Deterministic random numbers in [0, 1), so that a run is repeated by its seed (mulberry32). */
-export function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function rowsOf(id: number, rowBytes: readonly number[]): Uint8Array {
   const rows = rowBytes.map((bytes, index) => {

@@ -1,16 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { createRandom } from "../../bench/random.ts";
 import { createRingMemory, RingConsumer, RingProducer } from "./ring.ts";
-
-/** Mulberry32: a small seeded generator, so that a failure can be repeated. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
 
@@ -21,7 +11,7 @@ function payload(number: number, bytes: number): Uint8Array {
 
 describe(`ring (seed ${seed})`, () => {
   test("gives frames back whole and in order, over many wraps", () => {
-    const random = seeded(seed);
+    const random = createRandom(seed);
     const memory = createRingMemory(1 << 12);
     const producer = new RingProducer(memory);
     const consumer = new RingConsumer(memory);
@@ -102,7 +92,7 @@ describe(`ring (seed ${seed})`, () => {
       worker.onmessage = (event: MessageEvent<string>) => resolve(event.data);
     });
     worker.postMessage({ memory, frames });
-    const random = seeded(seed);
+    const random = createRandom(seed);
     for (let number = 0; number < frames; ) {
       const rows = payload(number, 8 + Math.floor(random() * 300));
       new DataView(rows.buffer).setUint32(0, rows.length, true);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { createRandom } from "../../../bench/random.ts";
 import { CellCollector, type Cells } from "../cells.ts";
-import { createRandom } from "../simulation.ts";
 import {
   decodePartial,
   encodePartial,
