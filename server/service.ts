@@ -188,6 +188,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   const aggregator = createAggregator(
     {
       now: Date.now,
+      monotonicNow: () => performance.now(),
       queryStored: (ranges) => writer.query(buildRollupQuery(ranges, `\`${config.CLICKHOUSE_DB}\`.telemetry_1s`)),
       ...createDeviceReader(reader),
       onError: (error) => log("error", "a rollup answer was not understood", { error: String(error) }),

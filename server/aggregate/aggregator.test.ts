@@ -27,7 +27,8 @@ interface Batch {
 
 /** The service around an aggregator: a ring, a journal, a writer and a ClickHouse, each a list, moved by hand. */
 class World {
-  nowMs = startMs;
+  #nowMs = startMs;
+  #elapsedMs = 0;
   readonly clickHouse = new SimulatedClickHouse();
   readonly aggregator: Aggregator;
   /** Accepted, not durable: in the ring. */
@@ -41,10 +42,21 @@ class World {
     null;
   publishedEpoch = 0;
 
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Forward is time that passes; backward, somebody sets the clock. */
+  set nowMs(ms: number) {
+    this.#elapsedMs += Math.max(0, ms - this.#nowMs);
+    this.#nowMs = ms;
+  }
+
   constructor(eventTypesMax = 100) {
     this.aggregator = createAggregator(
       {
-        now: () => this.nowMs,
+        now: () => this.#nowMs,
+        monotonicNow: () => this.#elapsedMs,
         queryStored: (ranges) => {
           if (this.query) throw new Error("asked twice at once");
           return new Promise((resolve) => {
@@ -565,6 +577,7 @@ test("devices: seeded from ClickHouse, exact up to the bound, ClickHouse's numbe
   const aggregator = createAggregator(
     {
       now: () => nowMs,
+      monotonicNow: () => nowMs,
       queryStored: async () => ({ ok: false }),
       async queryDevices(_, limit) {
         const writer = new ByteWriter();

@@ -15,6 +15,8 @@ export type StoredAnswer = { ok: true; storedEpochs: readonly number[]; body: Ui
 export interface AggregatorDeps {
   /** Epoch milliseconds. */
   now(): number;
+  /** Milliseconds of a clock that is never set, for intervals. */
+  monotonicNow(): number;
   /**
    * Runs `buildRollupQuery(ranges)` at a moment when no insert is in flight or uncertain, so that the answer holds all
    * epochs up to `storedEpochs` and nothing of later ones. May take long, or wait for the moment; never called twice at once.
@@ -114,11 +116,6 @@ function groupsIn({ length, types, counts }: Cells): number {
   let groups = length;
   for (let cell = 0; cell < length; cell++) if (types[cell] === otherType) groups += (counts[cell] as number) - 1;
   return groups;
-}
-
-/** Also when it is further away than it can have been set: then the clock has been set back. Infinity: never. */
-function isDue(atMs: number, nowMs: number, intervalMs: number): boolean {
-  return nowMs >= atMs || (Number.isFinite(atMs) && atMs > nowMs + intervalMs);
 }
 
 /** A sequence of epochs: one on one machine, one for each shard of a shared journal. */
@@ -354,14 +351,12 @@ class LiveAggregator implements Aggregator {
       this.#queueMark = { pushed: this.queue.pushedTotal, tick: this.#tick };
     }
     this.#devices.sweep();
-    const now = this.#deps.now();
-    const { aggregationIntervalMs, devicesRefreshMs: refreshMs = devicesRefreshMs } = this.#options;
-    if (!this.#stopped && !this.#querying && isDue(this.#nextQueryAt, now, aggregationIntervalMs)) {
-      this.#nextQueryAt = now + aggregationIntervalMs;
+    const now = this.#deps.monotonicNow();
+    if (!this.#stopped && !this.#querying && now >= this.#nextQueryAt) {
+      this.#nextQueryAt = now + this.#options.aggregationIntervalMs;
       this.#refresh().catch(this.#deps.onError);
     }
-    const devicesMs = Math.max(refreshMs, devicesRetryMs);
-    if (!this.#stopped && !this.#askingDevices && isDue(this.#nextDevicesAt, now, devicesMs)) {
+    if (!this.#stopped && !this.#askingDevices && now >= this.#nextDevicesAt) {
       this.#refreshDevices(now).catch(this.#deps.onError);
     }
     const changed = this.#changed;
