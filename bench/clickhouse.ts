@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { answersOk, bunPath, findFreePort, type StartedProcess, startProcess, waitUntil } from "./processes.ts";
+import { findFreePort } from "../server/ops/free-port.ts";
+import { answersOk, bunPath, type StartedProcess, startProcess, waitUntil } from "./processes.ts";
 import type { StoredTotals } from "./target.ts";
 
 /** Where a ClickHouse answers over HTTP, and as whom. */

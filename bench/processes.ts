@@ -83,14 +83,6 @@ export function removeTemporaryDirectory(path: string): void {
   temporary.delete(path);
 }
 
-/** A port that was free a moment ago. */
-export function findFreePort(): number {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
-  const { port } = probe;
-  probe.stop(true);
-  return port;
-}
-
 export function startProcess(options: {
   name: string;
   command: readonly string[];

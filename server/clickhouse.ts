@@ -1,7 +1,7 @@
-import { createServer } from "node:net";
 import { createEmbeddedClickHouse, type EmbeddedClickHouse } from "../workers/clickhouse/supervisor.ts";
 import type { ClickHouseAddress } from "../workers/writer/clickhouse.ts";
 import type { Config } from "./config.ts";
+import { findFreePort } from "./ops/free-port.ts";
 import type { Log } from "./ops/log.ts";
 
 /**
@@ -20,7 +20,7 @@ export async function openClickHouse(
     const address = { urls: config.CLICKHOUSE_URL, user, password: config.CLICKHOUSE_PASSWORD, database, cluster };
     return { address, embedded: undefined };
   }
-  const port = config.EMBEDDED_CLICKHOUSE_PORT || (await freePort());
+  const port = config.EMBEDDED_CLICKHOUSE_PORT || findFreePort();
   const password = config.CLICKHOUSE_PASSWORD || crypto.randomUUID();
   const embedded = createEmbeddedClickHouse(
     { log: deps.log },
@@ -30,17 +30,4 @@ export async function openClickHouse(
     if (!started.ok) deps.onUnusable(`EMBEDDED_CLICKHOUSE_PORT=${port}: ${started.reason}`);
   });
   return { address: { urls: [`http://127.0.0.1:${port}`], user, password, database }, embedded };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === "object" && address ? resolve(address.port) : reject(new Error("no port")),
-      );
-    });
-  });
 }

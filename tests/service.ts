@@ -1,24 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findFreePort } from "../server/ops/free-port.ts";
 
 const bun = process.execPath;
 const root = join(import.meta.dir, "..");
 const startTimeoutMs = 60_000;
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === "object" && address ? resolve(address.port) : reject(new Error("no port")),
-      );
-    });
-  });
-}
 
 /** Polls until `look` gives something; never waits for time to pass. Throws with `what` after the deadline. */
 export async function until<T>(
@@ -64,8 +51,8 @@ interface Place {
 /** Starts the real service as a process, with the real embedded engine, on free ports and a directory of its own. */
 export async function startService(environment: Record<string, string> = {}): Promise<Service> {
   const place = {
-    port: await freePort(),
-    clickHousePort: await freePort(),
+    port: findFreePort(),
+    clickHousePort: findFreePort(),
     dataDirectory: mkdtempSync(join(tmpdir(), "sluice-")),
   };
   return startAt(place, environment);

@@ -1,9 +1,9 @@
 import { join } from "node:path";
+import { findFreePort } from "../../server/ops/free-port.ts";
 import {
   answersOk,
   bunPath,
   createTemporaryDirectory,
-  findFreePort,
   removeTemporaryDirectory,
   startProcess,
   waitUntil,

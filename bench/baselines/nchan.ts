@@ -1,9 +1,9 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findFreePort } from "../../server/ops/free-port.ts";
 import {
   answersOk,
   createTemporaryDirectory,
-  findFreePort,
   findProgram,
   removeTemporaryDirectory,
   type StartedProcess,

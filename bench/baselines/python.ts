@@ -1,8 +1,8 @@
+import { findFreePort } from "../../server/ops/free-port.ts";
 import { query, queryTotals, startEngine } from "../clickhouse.ts";
 import {
   answersOk,
   createTemporaryDirectory,
-  findFreePort,
   findProgram,
   removeTemporaryDirectory,
   startProcess,

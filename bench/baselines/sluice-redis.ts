@@ -1,11 +1,11 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { findFreePort } from "../../server/ops/free-port.ts";
 import { projectRoot, query } from "../clickhouse.ts";
 import {
   answersOk,
   bunPath,
   createTemporaryDirectory,
-  findFreePort,
   findProgram,
   removeTemporaryDirectory,
   type StartedProcess,

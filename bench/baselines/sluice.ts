@@ -1,10 +1,10 @@
 import { join } from "node:path";
+import { findFreePort } from "../../server/ops/free-port.ts";
 import { type ClickHouseAddress, projectRoot, queryTotals } from "../clickhouse.ts";
 import {
   answersOk,
   bunPath,
   createTemporaryDirectory,
-  findFreePort,
   removeTemporaryDirectory,
   type StartedProcess,
   startProcess,

@@ -1,8 +1,8 @@
 import { join } from "node:path";
+import { findFreePort } from "../../server/ops/free-port.ts";
 import {
   answersOk,
   createTemporaryDirectory,
-  findFreePort,
   findProgram,
   removeTemporaryDirectory,
   startProcess,

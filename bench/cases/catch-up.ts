@@ -1,11 +1,12 @@
 import { join } from "node:path";
+import { findFreePort } from "../../server/ops/free-port.ts";
 import { readStored, startSluice, waitForStore } from "../baselines/sluice.ts";
 import type { Case, RunContext } from "../case.ts";
 import { directoryBytes } from "../disk.ts";
 import { createBatches, plainFleet } from "../events.ts";
 import { closedLoop } from "../load.ts";
 import { loadProblems, sum } from "../measure.ts";
-import { createTemporaryDirectory, findFreePort, removeTemporaryDirectory, startUsage } from "../processes.ts";
+import { createTemporaryDirectory, removeTemporaryDirectory, startUsage } from "../processes.ts";
 import type { Run } from "../result.ts";
 import { createJsonRequest, type Totals } from "../target.ts";
 

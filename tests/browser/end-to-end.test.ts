@@ -1,26 +1,15 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import type { Page } from "playwright-core";
+import { findFreePort } from "../../server/ops/free-port.ts";
 import { type Browser, buildClient, live, noChromium, openBrowser, until } from "./harness.ts";
 
 setDefaultTimeout(60_000);
 
 const root = join(import.meta.dir, "../..");
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-}
 
 async function post(url: string, events: object[]): Promise<void> {
   const answer = await fetch(`${url}/ingest`, {
@@ -53,7 +42,7 @@ describe.skipIf(noChromium)("the real service in a browser", () => {
 
   beforeAll(async () => {
     buildClient();
-    const port = await freePort();
+    const port = findFreePort();
     url = `http://127.0.0.1:${port}`;
     service = Bun.spawn([process.execPath, join(root, "server/main.ts")], {
       env: {
@@ -61,7 +50,7 @@ describe.skipIf(noChromium)("the real service in a browser", () => {
         NODE_ENV: "production",
         PORT: String(port),
         DATA_DIR: data,
-        EMBEDDED_CLICKHOUSE_PORT: String(await freePort()),
+        EMBEDDED_CLICKHOUSE_PORT: String(findFreePort()),
         LOG_LEVEL: "error",
       },
       stdout: "ignore",

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Events } from "../../server/contract/read.ts";
-import { freePort, until } from "../service.ts";
+import { findFreePort } from "../../server/ops/free-port.ts";
+import { until } from "../service.ts";
 
 const root = join(import.meta.dir, "../..");
 const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -19,8 +20,8 @@ test("the README's first screen does what it says: npm start, then the two curls
   const curls = commands.filter((command) => command.startsWith("curl "));
   expect(curls).toHaveLength(2);
 
-  const port = await freePort();
-  const clickHousePort = await freePort();
+  const port = findFreePort();
+  const clickHousePort = findFreePort();
   const directory = mkdtempSync(join(tmpdir(), "sluice-readme-"));
   // The npm that runs the tests hands its own settings down; a newcomer has none.
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("npm_")));

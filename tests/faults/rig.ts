@@ -2,11 +2,12 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findFreePort } from "../../server/ops/free-port.ts";
 import { createFaultProxy, type FaultProxy } from "./fault-proxy.ts";
 import { Ledger } from "./ledger.ts";
 import { poisonValue } from "./load.ts";
 import { createEngine, createService, embeddedEnginePid, type RestartableProcess } from "./processes.ts";
-import { freePort, until } from "./wait.ts";
+import { until } from "./wait.ts";
 
 /** embedded: the engine is the service's child. external: an engine on its own, behind the fault proxy. */
 export type Mode = "embedded" | "external";
@@ -68,9 +69,9 @@ export async function createRig(options: RigOptions): Promise<Rig> {
   const mounted = options.journalOnSmallDisk === true && mountSmallDisk(journalDirectory);
   const clockFile = join(directory, "clock");
   writeFileSync(clockFile, "0");
-  const port = freePort();
-  const enginePort = freePort();
-  const proxyPort = freePort();
+  const port = findFreePort();
+  const enginePort = findFreePort();
+  const proxyPort = findFreePort();
   const logFile = join(directory, "service.log");
   const external = options.mode === "external";
   const engine = external

@@ -12,11 +12,3 @@ export async function until(
     await Bun.sleep(10);
   }
 }
-
-/** A free port of the loopback interface; kept by nobody, so there is a small chance that another takes it first. */
-export function freePort(): number {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
-  const { port } = probe;
-  probe.stop(true);
-  return port;
-}

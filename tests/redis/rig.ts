@@ -1,9 +1,10 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findFreePort } from "../../server/ops/free-port.ts";
 import { connectRedis, type RedisConnection } from "../../workers/journal/redis/connection.ts";
 import { keyPrefix } from "../../workers/journal/redis/scripts.ts";
-import { freePort, type Service, startService, until } from "../service.ts";
+import { type Service, startService, until } from "../service.ts";
 
 const root = join(import.meta.dir, "../..");
 const password = "redis rig";
@@ -28,7 +29,7 @@ export interface Redis {
 
 export async function startRedis(): Promise<Redis> {
   const directory = mkdtempSync(join(tmpdir(), "sluice-redis-"));
-  const port = await freePort();
+  const port = findFreePort();
   const url = `redis://127.0.0.1:${port}`;
   let child = launch();
   function launch() {
@@ -97,7 +98,7 @@ export interface Engine {
 
 export async function startEngine(): Promise<Engine> {
   const dataDir = mkdtempSync(join(tmpdir(), "sluice-engine-"));
-  const port = await freePort();
+  const port = findFreePort();
   const log = openSync(join(dataDir, "engine.log"), "a");
   const child = Bun.spawn([process.execPath, "workers/clickhouse/main.ts"], {
     cwd: root,

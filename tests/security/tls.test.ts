@@ -4,8 +4,9 @@ import { connect as connectHttp2 } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
+import { findFreePort } from "../../server/ops/free-port.ts";
 import { createListener, type Listener } from "../../server/ops/listener.ts";
-import { freePort, until } from "../service.ts";
+import { until } from "../service.ts";
 
 const noOpenssl = Bun.which("openssl") === null;
 const root = join(import.meta.dir, "../..");
@@ -89,7 +90,7 @@ function request(
 test.skipIf(noOpenssl)(
   "over TLS: HTTP/2 for ingest, stream and pages, HTTP/1.1 too; HSTS; cookies for TLS alone; reload on SIGHUP",
   async () => {
-    const port = await freePort();
+    const port = findFreePort();
     const cert = join(directory, "live.crt");
     const key = join(directory, "live.key");
     copyFileSync(join(directory, "one.crt"), cert);
@@ -99,7 +100,7 @@ test.skipIf(noOpenssl)(
       env: {
         PATH: process.env.PATH ?? "",
         PORT: String(port),
-        EMBEDDED_CLICKHOUSE_PORT: String(await freePort()),
+        EMBEDDED_CLICKHOUSE_PORT: String(findFreePort()),
         DATA_DIR: join(directory, "data"),
         TLS_CERT: cert,
         TLS_KEY: key,
