@@ -3,6 +3,7 @@ import { createRandom } from "../../bench/random.ts";
 import { hashDeviceId, RowEncoder } from "../contract/row.ts";
 import type { Pipeline, Update } from "../contract/stream.ts";
 import { type Aggregator, createAggregator, type StoredAnswer } from "./aggregator.ts";
+import { createRecoveredFold } from "./recovered-rows.ts";
 import { ByteWriter, SimulatedClickHouse, type SimulatedEvent } from "./simulation.ts";
 import type { SecondRange } from "./stored-window.ts";
 
@@ -495,10 +496,23 @@ test("rows that an earlier run left are pending under their own epoch, and are c
   aggregator.startAt(2);
   expect(aggregator.currentEpoch).toBe(2);
   world.durable.push(...events);
-  const folding = aggregator.foldRows(1, encoder.bytes());
+  const rows = encoder.bytes();
+  const pieceBytes = 4093;
+  const folded = Promise.withResolvers<void>();
+  let pieces = 1;
+  const fold = createRecoveredFold({
+    foldRows: (epoch, bytes) => aggregator.foldRows(epoch, bytes),
+    taken: () => {
+      if (--pieces === 0) folded.resolve();
+    },
+  });
+  for (let at = 0; at < rows.length; at += pieceBytes, pieces++) {
+    fold({ epoch: 1, rows: rows.slice(at, at + pieceBytes), last: false });
+  }
+  fold({ epoch: 1, rows: new Uint8Array(0), last: true });
   world.accept([eventAt(now, "live")]);
   world.makeDurable();
-  expect(await folding).toBe(10_000);
+  await folded.promise;
   world.check();
   world.clickHouse.events.push(...events);
   world.clickHouse.storedEpoch = 1;

@@ -1,4 +1,4 @@
-import { hashDeviceId, RowBinaryReader } from "../contract/row.ts";
+import { hashDeviceId, RowBinaryReader, TruncatedRowError } from "../contract/row.ts";
 import type { Pipeline, TypeAggregate, Update } from "../contract/stream.ts";
 import { blockSeconds, blockShift, CellCollector, type Cells } from "./cells.ts";
 import { DeviceTable, devicesMax } from "./device-table.ts";
@@ -66,7 +66,10 @@ export interface Aggregator {
   replaceForeign(instance: string, lane: number, epoch: number, cells: NamedCells): void;
   /** The `n` oldest observations were refused by the journal. */
   discard(n: number): void;
-  /** Rows of an earlier run (RowBinary of `telemetry_events`), as pending of `epoch`; in slices. Resolves to their number. */
+  /**
+   * Rows of an earlier run (RowBinary of `telemetry_events`), as pending of `epoch`; in slices. Resolves to where the last whole
+   * row ends: of one that is cut off there nothing is folded.
+   */
   foldRows(epoch: number, rows: Uint8Array): Promise<number>;
   /**
    * Epochs up to `lastEpoch` are in sealed batches. Gives an upper bound of the (second, type) groups of what was folded since the
@@ -267,30 +270,34 @@ class LiveAggregator implements Aggregator {
 
   async foldRows(epoch: number, rows: Uint8Array): Promise<number> {
     const reader = new RowBinaryReader(rows);
-    let count = 0;
+    let end = 0;
     while (!reader.done && !this.#stopped) {
       this.#advance();
       const lane = this.#lanes[0] as Lane;
       this.#collect(lane, epoch);
       const { fromSecond, toSecond } = this.#window;
-      for (let slice = 0; slice < sliceRows && !reader.done; slice++) {
-        count++;
-        const second = Math.floor(reader.int64() / 1000);
-        reader.int64();
-        if (second < fromSecond || second > toSecond) {
-          skipFromDevice(reader);
-          continue;
+      try {
+        for (let slice = 0; slice < sliceRows && !reader.done; slice++, end = reader.offset) {
+          const second = Math.floor(reader.int64() / 1000);
+          reader.int64();
+          if (second < fromSecond || second > toSecond) {
+            skipFromDevice(reader);
+            continue;
+          }
+          const [hashA, hashB] = hashDeviceId(reader.string());
+          const type = this.types.indexOf(reader.string());
+          const value = reader.uint8() === 0 ? reader.float64() : Number.NaN;
+          skipFromText(reader);
+          lane.collector.observe(type, second, value);
+          this.#devices.observe(hashA, hashB, second);
         }
-        const [hashA, hashB] = hashDeviceId(reader.string());
-        const type = this.types.indexOf(reader.string());
-        const value = reader.uint8() === 0 ? reader.float64() : Number.NaN;
-        skipFromText(reader);
-        lane.collector.observe(type, second, value);
-        this.#devices.observe(hashA, hashB, second);
+      } catch (error) {
+        if (error instanceof TruncatedRowError) break;
+        throw error;
       }
       await this.#pause();
     }
-    return count;
+    return end;
   }
 
   replaceForeign(instance: string, index: number, epoch: number, cells: NamedCells): void {

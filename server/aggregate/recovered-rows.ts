@@ -1,26 +1,4 @@
-import { RowBinaryReader, skipRow, TruncatedRowError } from "../contract/row.ts";
-
-/** Puts pieces of RowBinary, cut anywhere, back together into whole rows. */
-class RowStitcher {
-  #rest: Uint8Array = new Uint8Array(0);
-
-  /** The whole rows among what has come so far and was not given out yet. */
-  push(piece: Uint8Array): Uint8Array {
-    const bytes = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
-    const reader = new RowBinaryReader(bytes);
-    let end = 0;
-    try {
-      while (!reader.done) {
-        skipRow(reader);
-        end = reader.offset;
-      }
-    } catch (error) {
-      if (!(error instanceof TruncatedRowError)) throw error;
-    }
-    this.#rest = bytes.slice(end);
-    return bytes.subarray(0, end);
-  }
-}
+const nothing = new Uint8Array(0);
 
 interface RecoveredPiece {
   readonly epoch: number;
@@ -29,18 +7,25 @@ interface RecoveredPiece {
 }
 
 /**
- * Folds the rows that an earlier run left, a piece at a time and in order: one epoch a batch, before those of this run.
- * `taken` is called for each piece once it is folded, for the next one.
+ * Folds the rows that an earlier run left, a piece at a time and in order: one epoch a batch, before those of this run. A piece
+ * may end in the middle of a row. `taken` is called for each piece once it is folded, for the next one.
  */
 export function createRecoveredFold(deps: {
-  readonly foldRows: (epoch: number, rows: Uint8Array) => Promise<unknown>;
+  /** Resolves to where the last whole row ends. */
+  readonly foldRows: (epoch: number, rows: Uint8Array) => Promise<number>;
   readonly taken: () => void;
 }): (piece: RecoveredPiece) => void {
-  let stitcher = new RowStitcher();
-  let folded: Promise<unknown> = Promise.resolve();
-  return ({ epoch, rows, last }) => {
-    const whole = stitcher.push(rows);
-    if (last) stitcher = new RowStitcher();
-    folded = folded.then(() => deps.foldRows(epoch, whole)).then(deps.taken);
+  let rest: Uint8Array = nothing;
+  let folded: Promise<void> = Promise.resolve();
+
+  async function fold({ epoch, rows, last }: RecoveredPiece): Promise<void> {
+    const bytes = rest.length === 0 ? rows : Buffer.concat([rest, rows]);
+    const end = await deps.foldRows(epoch, bytes);
+    rest = last ? nothing : bytes.slice(end);
+    deps.taken();
+  }
+
+  return (piece) => {
+    folded = folded.then(() => fold(piece));
   };
 }

@@ -51,6 +51,19 @@ describe("rows", () => {
     );
   });
 
+  test("a byte order mark at the start of a text is a character of it", () => {
+    const mark = "\ufeff";
+    const event = {
+      device_id: `${mark}d`,
+      event_type: `${mark}t`,
+      value_string: mark,
+      metadata: { [mark]: `${mark}v` },
+    };
+    const encoder = new RowEncoder();
+    encoder.encode(event, 0, 0);
+    expect(decodeRow(new RowBinaryReader(encoder.bytes()))).toMatchObject(event);
+  });
+
   test("a row is no longer than its JSON and 48 bytes: the bound that frames rely on", () => {
     fc.assert(
       fc.property(anyEvent, time, (event, timestampMs) => {

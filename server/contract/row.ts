@@ -270,13 +270,12 @@ export class TruncatedRowError extends Error {}
 
 /** Reads RowBinary values one after the other. Shared by rows, rollup answers and dead letters. */
 export class RowBinaryReader {
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Buffer;
   readonly #view: DataView;
-  readonly #decoder = new TextDecoder();
   offset: number;
 
   constructor(bytes: Uint8Array, offset = 0) {
-    this.#bytes = bytes;
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.offset = offset;
   }
@@ -327,7 +326,8 @@ export class RowBinaryReader {
   string(): string {
     const length = this.length();
     const at = this.#take(length);
-    return this.#decoder.decode(this.#bytes.subarray(at, at + length));
+    // Not TextDecoder: by default that drops a byte order mark, which may well be the first character of a name.
+    return this.#bytes.toString("utf8", at, at + length);
   }
 
   skipString(): void {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { decodeRow, hashDeviceId, RowBinaryReader, RowEncoder } from "../../../server/contract/row.ts";
 import { RowSplitter, shardOf } from "./shards.ts";
 
-const ids = ["a", "device-1", "device-2", "ä".repeat(100), "日本", "x".repeat(256), "device-3", "🌡️"];
+const ids = ["a", "device-1", "device-2", "ä".repeat(100), "日本", "x".repeat(256), "device-3", "🌡️", "\ufeffmark"];
 
 test("a device's rows are all in the shard of its hash, in their order, and every row is in one", () => {
   for (const shards of [1, 2, 3, 7]) {

@@ -8,7 +8,6 @@ export interface ShardRows {
   readonly rows: Uint8Array;
 }
 
-const decoder = new TextDecoder();
 const timesBytes = 16;
 
 /** The shard of a device: the front door's hash (`RowEncoder.deviceHashA`), so that both sides of the ring agree. */
@@ -82,7 +81,7 @@ function deviceHashAt(rows: Uint8Array, at: number): number {
   let hash = 0x811c9dc5;
   for (let index = start; index < start + length; index++) {
     const byte = rows[index] as number;
-    if (byte > 127) return hashDeviceId(decoder.decode(rows.subarray(start, start + length)))[0];
+    if (byte > 127) return hashDeviceId(new RowBinaryReader(rows, at).string())[0];
     hash = Math.imul(hash ^ byte, 0x01000193);
   }
   return hash >>> 0;
