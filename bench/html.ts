@@ -8,6 +8,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto
 h2 { margin: 2.5rem 0 .25rem; } p { margin: .25rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .75rem 0; }
 th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
+th { vertical-align: bottom; max-width: 7.5rem; } td { white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 .bad { color: var(--bad); } .good { color: var(--good); }
 .scroll { overflow-x: auto; } svg { width: 100%; height: auto; display: block; } svg text { fill: currentColor; font-size: 13px; }`;
@@ -53,7 +54,11 @@ function renderAbsent({ name, status, why }: ContestantResult): string {
 const renderWarning = (text: string): string => `<p class="bad">${escapeText(text)}</p>`;
 
 function renderTable(result: CaseResult, measured: readonly ContestantResult[]): string {
-  const heads = ["", ...result.headline, `${result.contestants[0]?.name ?? ""} ÷ it`];
+  const heads = [
+    "",
+    ...result.headline.map((metric) => metric.replaceAll("_", " ")),
+    `${result.contestants[0]?.name ?? ""} ÷ it`,
+  ];
   const rows = measured.map((contestant) => {
     const ratio = contestant === result.contestants[0] ? null : ratioTo(result, contestant);
     const cells = result.headline.map((metric) => formatMetric(metric, contestant.medians[metric] ?? Number.NaN));
