@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createUsersXml, escapeXml } from "./access.ts";
+import { dropUncommittedTokens } from "./deduplication-log.ts";
 import type { Exception } from "./exception.ts";
 import { createLane, type Lane, type StartResult } from "./lane.ts";
 import { quoteIdentifier, quoteString } from "./sql.ts";
@@ -17,6 +18,8 @@ export interface EngineOptions {
   database: string;
   /** A limit for all the engine's allocations together. */
   memoryBytes: number;
+  /** Told of what a crash had left and was put right. */
+  onRepair: (message: string) => void;
 }
 
 export interface Engine {
@@ -42,6 +45,9 @@ export type OpenResult = { ok: true; engine: Engine } | { ok: false; reason: str
 
 export async function openEngine(options: EngineOptions): Promise<OpenResult> {
   const paths = prepareFolder(options);
+  for (const { table, part } of dropUncommittedTokens(paths.data)) {
+    options.onRepair(`${table}: the token of part ${part}, which the engine was killed before it wrote, is taken back`);
+  }
   const args = [`--path=${paths.data}`, `--config-file=${paths.config}`];
   const lane = (name: string, threads: number, maxWaiting: number): Lane =>
     createLane(

@@ -58,6 +58,7 @@ async function main(): Promise<void> {
     libraryPath: libraryPath(),
     database: options.database,
     memoryBytes: options.memoryBytes,
+    onRepair: (message) => say({ kind: "log", level: "warn", message }),
   });
   if (!opened.ok) return refuse("engine", opened.reason);
   handle = createHttpHandler(opened.engine, {
