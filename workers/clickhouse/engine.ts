@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createUsersXml, escapeXml } from "./access.ts";
-import { dropUncommittedTokens } from "./deduplication-log.ts";
+import { createTokenSync, dropUncommittedTokens } from "./deduplication-log.ts";
 import type { Exception } from "./exception.ts";
 import { createLane, type Lane, type StartResult } from "./lane.ts";
 import { quoteIdentifier, quoteString } from "./sql.ts";
@@ -29,6 +29,8 @@ export interface Engine {
   start(lane: LaneName, statement: Omit<Statement, "mark">, signal?: AbortSignal): Promise<StartResult>;
   /** A path for a body on its way in. The caller removes it. */
   spoolPath(): string;
+  /** Makes the tokens of all inserts that have ended durable. Throws when the disk fails. */
+  syncTokens(): Promise<void>;
   /** Lets running statements end for at most `timeoutMs`, then closes. `false`: some were still running. */
   stop(timeoutMs: number): Promise<boolean>;
 }
@@ -112,6 +114,7 @@ export async function openEngine(options: EngineOptions): Promise<OpenResult> {
         const mark = `sluice-${process.pid}-${++nextMark}`;
         return lanes[name].start({ ...statement, mark }, signal);
       },
+      syncTokens: createTokenSync(paths.data),
       spoolPath: () => join(paths.spool, `${++nextSpool}.body`),
       async stop(timeoutMs) {
         const all = Object.values(lanes);

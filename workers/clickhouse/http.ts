@@ -76,7 +76,10 @@ export function createHttpHandler(engine: Engine, options: HttpOptions): HttpHan
         lane === "insert" ? undefined : http.signal,
       );
       if (!started.ok) return failure(started.exception, request.queryId);
-      return await respond(http, request, sql, started.execution);
+      const response = await respond(http, request, sql, started.execution);
+      // Before it is confirmed: whoever sends it again after a power cut must find its token.
+      if (lane === "insert" && response.ok) await engine.syncTokens();
+      return response;
     } finally {
       if (spooled !== null) unlinkSync(spooled);
     }
