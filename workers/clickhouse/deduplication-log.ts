@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, statSync, truncateSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
@@ -63,7 +73,7 @@ function tableFolders(dataFolder: string): string[] {
   const store = join(dataFolder, "store");
   return directoriesIn(store)
     .flatMap((prefix) => directoriesIn(join(store, prefix)).map((table) => join(store, prefix, table)))
-    .filter((folder) => directoriesIn(folder).includes(logDirectory));
+    .filter((folder) => existsSync(join(folder, logDirectory)));
 }
 
 function directoriesIn(path: string): string[] {

@@ -282,16 +282,16 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
 
     let probedMs = Number.NEGATIVE_INFINITY;
     while (!stopNow) {
-      const batch = journal.sealed[0];
       // By the clock, not when idle: queries that keep coming must not put off what would let them be answered.
       const untilProbeMs =
         probedMs + (theInserter.state === "ok" ? probeIntervalMs : probeAwayIntervalMs) - deps.monotonicNow();
-      if (batch === undefined && untilProbeMs <= 0 && !draining) {
+      if (journal.sealed.length === 0 && untilProbeMs <= 0 && !draining) {
         await theInserter.probe();
         probedMs = deps.monotonicNow();
         continue;
       }
       if (!inDoubt) await answerQueries(theStore);
+      const batch = journal.sealed[0];
       if (batch === undefined) {
         if (draining && ring.empty && !appending && journal.open.rowCount === 0) return;
         wakeInserter = Promise.withResolvers();
