@@ -1,4 +1,4 @@
-import { createEffect, type JSX, on, onCleanup, Show } from "solid-js";
+import { createEffect, type JSX, on, onCleanup } from "solid-js";
 import { useApp } from "../context.tsx";
 import {
   type BrushChart,
@@ -58,9 +58,6 @@ export default function ExploreCharts(props: ExploreChartsProps): JSX.Element {
         <div class="apex-host" ref={host} />
       </div>
       <div class="explore-brush">
-        <Show when={props.brush}>
-          <p class="panel-note">The same events around it; drag the window to move through time</p>
-        </Show>
         <div class="apex-host" ref={brushHost} aria-hidden="true" />
       </div>
     </>

@@ -11,7 +11,7 @@ import { Blank, Notice } from "../components/notice.tsx";
 import { Segmented } from "../components/segmented.tsx";
 import { Swatch } from "../components/swatch.tsx";
 import { useApp } from "../context.tsx";
-import { formatCount, formatDuration, formatRate, formatTime, formatValue } from "../format.ts";
+import { formatCount, formatDuration, formatRate, formatValue } from "../format.ts";
 import { historyCsv } from "./explore-csv.ts";
 import {
   brushStepSeconds,
@@ -422,9 +422,8 @@ export default function ExplorePage(): JSX.Element {
             </div>
           </div>
           <p class="panel-foot">
-            {formatTime(shown()?.fromMs ?? range().fromMs, preferences.zone(), "full")} to{" "}
-            {formatTime(shown()?.toMs ?? range().toMs, preferences.zone(), "full")}
-            {utc() ? " UTC" : ""}. Drag over the chart to zoom; the back button undoes it.
+            Drag over the chart to zoom; the back button undoes it. Drag the window in the small one below, the same
+            events and those around them, to move through time.
           </p>
           <Show
             when={!empty()}
@@ -435,7 +434,7 @@ export default function ExplorePage(): JSX.Element {
               </Blank>
             }
           >
-            <Suspense fallback={<div class="explore-wait chart-wait">Opening the charts</div>}>
+            <Suspense fallback={<ChartsWait />}>
               <ExploreCharts
                 series={series()}
                 fromMs={shown()?.fromMs ?? range().fromMs}
@@ -512,6 +511,18 @@ export default function ExplorePage(): JSX.Element {
         </section>
       </div>
     </div>
+  );
+}
+
+/** As large as the charts that it stands for: nothing below moves when they come. */
+function ChartsWait(): JSX.Element {
+  return (
+    <>
+      <div class="explore-main chart-wait">Opening the charts</div>
+      <div class="explore-brush">
+        <div class="apex-host" />
+      </div>
+    </>
   );
 }
 
