@@ -2,12 +2,12 @@ import ApexCharts, { type ApexOptions } from "apexcharts";
 import "apexcharts/dist/apexcharts.css";
 import { formatCompact, formatTime, formatValue, type TimeZone } from "../format.ts";
 import { afterPaint } from "./after-paint.ts";
-import { seriesColor } from "./palette.ts";
+import { dashes, seriesColor } from "./palette.ts";
 
 export interface ExploreSeries {
   name: string;
   slot: number;
-  /** Drawn dashed and pale, under the others. */
+  /** Drawn thin and pale. */
   previous: boolean;
   points: { x: number; y: number | null }[];
 }
@@ -20,7 +20,7 @@ export interface ExploreChartSpec {
 }
 
 export interface ExploreChart {
-  draw(series: ExploreSeries[], fromMs: number, toMs: number): void;
+  draw(series: ExploreSeries[], axes: { fromMs: number; toMs: number; zeroBased: boolean }): void;
   /** A PNG of the chart, as a data URL. */
   png(): Promise<string>;
   stop(): void;
@@ -125,15 +125,18 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
   let stopped = false;
 
   return {
-    draw(series, fromMs, toMs) {
+    draw(series, { fromMs, toMs, zeroBased }) {
       const shown: ApexOptions = {
         series: series.map(({ name, points }) => ({ name, data: points })),
         colors: series.map(({ slot, previous }) => seriesColor(slot, spec.dark) + (previous ? "99" : "")),
         stroke: {
-          width: series.map(({ previous }) => (previous ? 1.5 : 2)),
-          dashArray: series.map(({ previous }) => (previous ? 5 : 0)),
+          width: series.map(({ previous }) => (previous ? 1 : 2)),
+          // Apex takes one length, for dash and gap alike.
+          dashArray: series.map(({ slot }) => dashes[slot]?.[0] ?? 0),
           curve: "straight",
         },
+        // Undefined takes an earlier zero away again, which Apex's types do not know.
+        yaxis: { ...base.yaxis, min: zeroBased ? 0 : undefined } as ApexYAxis,
       };
       ready = ready.then(async () => {
         if (stopped) return;

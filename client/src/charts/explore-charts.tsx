@@ -11,6 +11,8 @@ import { chartInk } from "./ink.ts";
 
 export interface ExploreChartsProps {
   series: ExploreSeries[];
+  /** The y axis starts at zero; otherwise it fits the values. */
+  zeroBased: boolean;
   fromMs: number;
   toMs: number;
   /** Undefined while the surroundings are not known yet. */
@@ -32,7 +34,7 @@ export default function ExploreCharts(props: ExploreChartsProps): JSX.Element {
     brush?.stop();
   };
   const draw = (): void => {
-    if (props.series.length > 0) chart?.draw(props.series, props.fromMs, props.toMs);
+    if (props.series.length > 0) chart?.draw(props.series, props);
   };
   const drawBrush = (): void => {
     if (props.brush) brush?.draw(props.brush.points, { fromMs: props.fromMs, toMs: props.toMs }, props.brush);

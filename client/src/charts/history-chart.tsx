@@ -2,6 +2,7 @@ import { createEffect, type JSX, on, onCleanup } from "solid-js";
 import type { HistoryPoint } from "../../../server/contract/read.ts";
 import { useApp } from "../context.tsx";
 import { formatCompact, formatValue } from "../format.ts";
+import { type PlotStep, withGaps } from "./history-steps.ts";
 import { chartInk } from "./ink.ts";
 import { seriesColor } from "./palette.ts";
 import { makeTimeChart, type TimeChart, type TimeSeries } from "./time-chart.ts";
@@ -14,27 +15,11 @@ const figuresOf: Record<HistoryKind, readonly Figure[]> = {
   range: ["max", "avg", "min"],
 };
 
-/** Steps without events have no point: they become gaps when more than one step is missing. */
-function fillGaps(
-  points: readonly HistoryPoint[],
-  stepSeconds: number,
-  figures: readonly Figure[],
-): (number | null)[][] {
-  const columns: (number | null)[][] = [[], ...figures.map(() => [])];
-  let previous: number | undefined;
-  for (const point of points) {
-    const second = Date.parse(point.time) / 1000;
-    if (previous !== undefined && second - previous > stepSeconds * 2.5) {
-      columns[0]!.push(previous + stepSeconds);
-      for (let index = 1; index < columns.length; index++) columns[index]!.push(null);
-    }
-    columns[0]!.push(second);
-    figures.forEach((figure, index) => {
-      columns[index + 1]!.push(point[figure]);
-    });
-    previous = second;
-  }
-  return columns;
+function columnsOf(steps: readonly PlotStep[], figures: readonly Figure[]): (number | null)[][] {
+  return [
+    steps.map(({ timeMs }) => timeMs / 1000),
+    ...figures.map((figure) => steps.map(({ point }) => point?.[figure] ?? null)),
+  ];
 }
 
 /** One type's values over time: the median with its upper quantiles, or the average between smallest and largest. */
@@ -51,7 +36,8 @@ export default function HistoryChart(props: {
   let chart: TimeChart | undefined;
 
   const draw = (): void => {
-    chart?.setData(fillGaps(props.points, props.stepSeconds, figuresOf[props.kind]), props.fromSecond, props.toSecond);
+    const columns = columnsOf(withGaps(props.points, props.stepSeconds), figuresOf[props.kind]);
+    chart?.setData(columns, props.fromSecond, props.toSecond);
   };
   createEffect(
     on([preferences.dark, preferences.zone, () => props.kind], ([dark, zone, kind]) => {

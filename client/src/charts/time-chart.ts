@@ -79,7 +79,8 @@ export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart
         label: series.label,
         stroke: series.color,
         width: series.width ?? 1.5,
-        ...(series.dash && series.dash.length > 0 ? { dash: [...series.dash] } : {}),
+        // A round end makes a line of one step a dot; it would close the gaps of a dashed one.
+        ...(series.dash && series.dash.length > 0 ? { dash: [...series.dash] } : { cap: "round" as const }),
         ...(series.fill ? { fill: series.fill } : {}),
         points: { show: false },
         spanGaps: false,

@@ -3,7 +3,7 @@ import { dashes, seriesColor } from "../charts/palette.ts";
 import { useApp } from "../context.tsx";
 
 /** A short piece of a chart's line, in its colour and dash. */
-export function Swatch(props: { slot: number; solid?: boolean }): JSX.Element {
+export function Swatch(props: { slot: number }): JSX.Element {
   const { preferences } = useApp();
   return (
     <svg class="swatch" viewBox="0 0 18 8" aria-hidden="true">
@@ -14,7 +14,7 @@ export function Swatch(props: { slot: number; solid?: boolean }): JSX.Element {
         y2="4"
         stroke={seriesColor(props.slot, preferences.dark())}
         stroke-width="2.5"
-        stroke-dasharray={props.slot < 0 || props.solid ? "" : (dashes[props.slot]?.join(" ") ?? "")}
+        stroke-dasharray={dashes[props.slot]?.join(" ") ?? ""}
       />
     </svg>
   );

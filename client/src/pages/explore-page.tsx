@@ -4,6 +4,7 @@ import type { ApiResult } from "../api/api.ts";
 import { createQuery } from "../api/query.ts";
 import { afterPaint } from "../charts/after-paint.ts";
 import type { ExploreSeries } from "../charts/explore-chart.ts";
+import { withGaps, withSilence } from "../charts/history-steps.ts";
 import { seriesMax } from "../charts/palette.ts";
 import { CurlHint } from "../components/curl-hint.tsx";
 import { Icon } from "../components/icons.tsx";
@@ -44,10 +45,11 @@ const storeLagMs = 3_000;
 
 /** The step that is still filling looks like a sudden fall; a chart that reaches to now leaves it out. */
 function withoutUnfinished(history: History, nowMs: number): History {
-  const whole = (point: HistoryPoint): boolean =>
-    Date.parse(point.time) + history.step_seconds * 1000 <= nowMs - storeLagMs;
+  const toMs = Math.min(Date.parse(history.to), nowMs - storeLagMs);
+  const whole = (point: HistoryPoint): boolean => Date.parse(point.time) + history.step_seconds * 1000 <= toMs;
   return {
     ...history,
+    to: new Date(toMs).toISOString(),
     series: history.series.map((each) => ({ ...each, points: each.points.filter(whole) })),
   };
 }
@@ -56,22 +58,10 @@ function metricValue(point: HistoryPoint, metric: Metric, stepSeconds: number): 
   return metric === "rate" ? point.count / stepSeconds : point[metric];
 }
 
-/** Missing steps become nulls, so that a gap is a gap and not a straight line across it. */
-function plotPoints(
-  points: readonly HistoryPoint[],
-  metric: Metric,
-  stepSeconds: number,
-  shiftMs: number,
-): ExploreSeries["points"] {
-  const out: ExploreSeries["points"] = [];
-  let previous = Number.NaN;
-  for (const point of points) {
-    const x = Date.parse(point.time) + shiftMs;
-    if (x - previous > stepSeconds * 2_500) out.push({ x: previous + stepSeconds * 1000, y: null });
-    out.push({ x, y: metricValue(point, metric, stepSeconds) });
-    previous = x;
-  }
-  return out;
+/** The steps that a metric is drawn and summed up over. */
+function metricSteps(history: History, points: readonly HistoryPoint[], metric: Metric): readonly HistoryPoint[] {
+  if (metric !== "rate") return points;
+  return withSilence(points, history.step_seconds, Date.parse(history.from), Date.parse(history.to));
 }
 
 export default function ExplorePage(): JSX.Element {
@@ -138,8 +128,16 @@ export default function ExplorePage(): JSX.Element {
       ]);
       if (!answer.ok) return answer;
       if (before && !before.ok) return before;
-      const whole = preset() === "" ? answer.data : withoutUnfinished(answer.data, now.toMs);
-      return { ok: true, data: { now: whole, before: before?.data, spanMs: span } };
+      return {
+        ok: true,
+        data: {
+          now: withoutUnfinished(answer.data, serverNow()),
+          before: before?.data,
+          spanMs: span,
+          fromMs: Date.parse(answer.data.from),
+          toMs: Date.parse(answer.data.to),
+        },
+      };
     },
     { everyMs },
   );
@@ -148,7 +146,7 @@ export default function ExplorePage(): JSX.Element {
     async (_, signal) => {
       const bounds = surroundings(range(), serverNow());
       const answer = await ask(bounds, signal, String(brushStepSeconds(bounds)));
-      return answer.ok ? { ok: true, data: { bounds, history: answer.data } } : answer;
+      return answer.ok ? { ok: true, data: { bounds, history: withoutUnfinished(answer.data, serverNow()) } } : answer;
     },
     { everyMs: () => everyMs() * 4 },
   );
@@ -178,22 +176,28 @@ export default function ExplorePage(): JSX.Element {
           name: previous ? `${each.event_type}, before` : each.event_type,
           slot: slotOf().get(each.event_type)!,
           previous,
-          points: plotPoints(each.points, metric(), history.step_seconds, shiftMs),
+          points: withGaps(metricSteps(history, each.points, metric()), history.step_seconds).map(
+            ({ timeMs, point }) => ({
+              x: timeMs + shiftMs,
+              y: point ? metricValue(point, metric(), history.step_seconds) : null,
+            }),
+          ),
         }));
     return [...lines(data.now, 0, false), ...(data.before ? lines(data.before, data.spanMs, true) : [])];
   });
   const brush = createMemo(() => {
     const data = around.data();
     if (!data) return undefined;
+    const { history, bounds } = data;
     const counts = new Map<number, number>();
-    for (const { points } of data.history.series) {
-      for (const point of points) {
-        const x = Date.parse(point.time);
-        counts.set(x, (counts.get(x) ?? 0) + point.count / data.history.step_seconds);
+    for (const series of history.series) {
+      for (const { time, count } of metricSteps(history, series.points, "rate")) {
+        const x = Date.parse(time);
+        counts.set(x, (counts.get(x) ?? 0) + count / history.step_seconds);
       }
     }
     const points = [...counts].sort((a, b) => a[0] - b[0]).map(([x, y]) => ({ x, y }));
-    return { points, ...data.bounds };
+    return { points, ...bounds };
   });
   const empty = (): boolean =>
     main.data() !== undefined && main.data()!.now.series.every((each) => each.points.length === 0);
@@ -249,7 +253,7 @@ export default function ExplorePage(): JSX.Element {
   const formatMetric = (value: number | null): string => (metric() === "rate" ? formatRate(value) : formatValue(value));
   const shown = createMemo(() => {
     const data = main.data();
-    return data ? { fromMs: Date.parse(data.now.from), toMs: Date.parse(data.now.to) } : undefined;
+    return data ? { fromMs: data.fromMs, toMs: data.toMs } : undefined;
   });
 
   return (
@@ -437,6 +441,7 @@ export default function ExplorePage(): JSX.Element {
             <Suspense fallback={<ChartsWait />}>
               <ExploreCharts
                 series={series()}
+                zeroBased={metric() === "rate"}
                 fromMs={shown()?.fromMs ?? range().fromMs}
                 toMs={shown()?.toMs ?? range().toMs}
                 brush={brush()}
@@ -476,19 +481,17 @@ export default function ExplorePage(): JSX.Element {
                 <tbody>
                   <For each={(main.data()?.now.series ?? []).filter((each) => slotOf().has(each.event_type))}>
                     {(each) => {
-                      const stats = createMemo(() =>
-                        summary(each.points, metric(), main.data()?.now.step_seconds ?? 1),
-                      );
+                      const stats = createMemo(() => summary(main.data()!.now, each.points, metric()));
                       const before = createMemo(() => {
-                        const data = main.data()?.before;
-                        const points = data?.series.find((one) => one.event_type === each.event_type)?.points;
-                        return points ? summary(points, metric(), data.step_seconds).mean : null;
+                        const history = main.data()?.before;
+                        const points = history?.series.find((one) => one.event_type === each.event_type)?.points ?? [];
+                        return history ? summary(history, points, metric()).mean : null;
                       });
                       return (
                         <tr>
                           <th scope="row">
                             <span class="type-name">
-                              <Swatch slot={slotOf().get(each.event_type) ?? -1} solid />
+                              <Swatch slot={slotOf().get(each.event_type) ?? -1} />
                               <span>{each.event_type}</span>
                             </span>
                           </th>
@@ -535,13 +538,13 @@ interface Summary {
 }
 
 /** The mean of values is weighted by their counts: a step with one event weighs less than one with a thousand. */
-function summary(points: readonly HistoryPoint[], metric: Metric, stepSeconds: number): Summary {
+function summary(history: History, points: readonly HistoryPoint[], metric: Metric): Summary {
   const out: Summary = { count: 0, low: null, mean: null, high: null, last: null };
   let sum = 0;
   let weight = 0;
-  for (const point of points) {
+  for (const point of metricSteps(history, points, metric)) {
     out.count += point.count;
-    const value = metricValue(point, metric, stepSeconds);
+    const value = metricValue(point, metric, history.step_seconds);
     if (value === null) continue;
     out.low = out.low === null ? value : Math.min(out.low, value);
     out.high = out.high === null ? value : Math.max(out.high, value);
