@@ -15,7 +15,8 @@ import { useApp } from "../context.tsx";
 import { formatCount, formatDuration, formatRate, formatValue } from "../format.ts";
 import { historyCsv } from "./explore-csv.ts";
 import {
-  brushStepSeconds,
+  brushPoints,
+  chartPoints,
   decodeTypes,
   defaultPreset,
   encodeTypes,
@@ -27,6 +28,7 @@ import {
   presets,
   rangeParams,
   shiftRange,
+  stepSeconds,
   surroundings,
   type TimeRange,
   toInputTime,
@@ -102,7 +104,7 @@ export default function ExplorePage(): JSX.Element {
   shortcuts.add("[", () => move(-1));
   shortcuts.add("]", () => move(1));
 
-  const ask = (wanted: TimeRange, signal: AbortSignal, step?: string): Promise<ApiResult<History>> =>
+  const ask = (wanted: TimeRange, points: number, signal: AbortSignal): Promise<ApiResult<History>> =>
     api.get(
       "/api/history",
       {
@@ -111,7 +113,7 @@ export default function ExplorePage(): JSX.Element {
         from: new Date(wanted.fromMs).toISOString(),
         to: new Date(wanted.toMs).toISOString(),
         limit: String(seriesMax),
-        step,
+        step: String(stepSeconds(wanted, points)),
       },
       signal,
     );
@@ -122,9 +124,10 @@ export default function ExplorePage(): JSX.Element {
     async (_, signal) => {
       const now = range();
       const span = now.toMs - now.fromMs;
+      const points = chartPoints(innerWidth);
       const [answer, before] = await Promise.all([
-        ask(now, signal),
-        compare() ? ask({ fromMs: now.fromMs - span, toMs: now.fromMs }, signal) : undefined,
+        ask(now, points, signal),
+        compare() ? ask({ fromMs: now.fromMs - span, toMs: now.fromMs }, points, signal) : undefined,
       ]);
       if (!answer.ok) return answer;
       if (before && !before.ok) return before;
@@ -145,7 +148,7 @@ export default function ExplorePage(): JSX.Element {
     viewKey,
     async (_, signal) => {
       const bounds = surroundings(range(), serverNow());
-      const answer = await ask(bounds, signal, String(brushStepSeconds(bounds)));
+      const answer = await ask(bounds, brushPoints, signal);
       return answer.ok ? { ok: true, data: { bounds, history: withoutUnfinished(answer.data, serverNow()) } } : answer;
     },
     { everyMs: () => everyMs() * 4 },
