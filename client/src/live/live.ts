@@ -155,10 +155,12 @@ export function createLive({ api, keptData }: LiveDeps): Live {
     if (!pastWanted || !pastMissing) return;
     const to = rings.newest();
     if (!Number.isFinite(to)) return;
+    const step = backfillStepSeconds(rowOf.size);
     const query = {
-      from: isoSecond(to - liveSeconds),
+      // A step and a mean more, so that the first seconds shown are not means over what was not asked for.
+      from: isoSecond(Math.floor((to - liveSeconds) / step - 1) * step),
       to: isoSecond(to),
-      step: String(backfillStepSeconds(rowOf.size)),
+      step: String(step),
       limit: String(historySeriesMax),
     };
     pastMissing = false;
@@ -167,15 +169,13 @@ export function createLive({ api, keptData }: LiveDeps): Live {
       pastMissing = true;
       return;
     }
-    const series = historyRates(answer.data);
-    // What came in the last seconds is not all stored yet; the live rate is a mean over them and is the better figure.
-    const storedTo = to - storeLagSeconds;
+    const series = historyRates(answer.data, to - storeLagSeconds);
     const total = new Map<number, number>();
     for (const { type, firstSecond, rates } of series) {
+      // What came in the last seconds is not all stored yet; the live rate is a mean over them and is the better figure.
       const newest = rings.get(type, rings.newest());
-      for (let index = 0; index < rates.length; index++) {
-        const second = firstSecond + index;
-        const value = second > storedTo ? newest : rates[index]!;
+      for (let second = firstSecond; second <= to; second++) {
+        const value = rates[second - firstSecond] ?? newest;
         if (Number.isNaN(value)) continue;
         total.set(second, (total.get(second) ?? 0) + value);
         if (Number.isNaN(rings.get(type, second))) rings.set(type, second, value);

@@ -45,11 +45,14 @@ const rateWindowSeconds = 10;
 /**
  * Turns counts per step into the stream's kind of rate for every second. Where no type at all has an event for ten
  * seconds the service may have been down: that is a gap, not a zero.
+ *
+ * @param storedTo epoch second before which everything is stored; a step that reaches past it is not whole, and left out.
  */
-export function historyRates(history: History): RateSeries[] {
-  const firstSecond = Math.floor(Date.parse(history.from) / 1000);
-  const seconds = Math.floor(Date.parse(history.to) / 1000) - firstSecond;
+export function historyRates(history: History, storedTo: number): RateSeries[] {
   const step = Math.max(1, history.step_seconds);
+  const firstSecond = Math.floor(Date.parse(history.from) / 1000);
+  const end = Math.min(Date.parse(history.to) / 1000, storedTo);
+  const seconds = Math.floor(end / step) * step - firstSecond;
   if (!(seconds > 0)) return [];
   const any = new Float32Array(seconds);
   const windowSeconds = Math.max(rateWindowSeconds, step);
