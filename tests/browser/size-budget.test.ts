@@ -47,6 +47,13 @@ describe("size budgets, gzip", () => {
     console.log(`charts of Live: ${(bytes / kilobyte).toFixed(1)} KB`);
     expect(bytes).toBeLessThanOrEqual(30 * kilobyte);
   });
+  test("every chunk asks to be compiled while it loads, on its first line", () => {
+    const files = readdirSync(join(dist, "assets")).filter((file) => file.endsWith(".js"));
+    expect(files.length).toBeGreaterThan(5);
+    for (const file of files) {
+      expect(readFileSync(join(dist, "assets", file), "utf8"), file).toStartWith("//# allFunctionsCalledOnLoad\n");
+    }
+  });
   test("ApexCharts is in one chunk, which only Explore's charts bring", () => {
     const holding = readdirSync(join(dist, "assets")).filter(
       (file) => file.endsWith(".js") && readFileSync(join(dist, "assets", file), "utf8").includes("apexcharts-canvas"),
