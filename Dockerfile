@@ -21,6 +21,9 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/client/dist client/dist
 COPY package.json ./
+COPY base base
+COPY contract contract
+COPY cli cli
 COPY server server
 COPY workers workers
 COPY ddl ddl

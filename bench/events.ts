@@ -1,5 +1,5 @@
-import type { Event } from "../server/contract/event.ts";
-import { createRandom } from "./random.ts";
+import { createRandom } from "../base/random.ts";
+import type { Event } from "../contract/event.ts";
 
 /** Events that are sent together, with what must come out at the other end. */
 export interface EventBatch {

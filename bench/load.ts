@@ -4,7 +4,7 @@
  * One process of this saturates a bare `Bun.serve` (README, "The load generator").
  */
 import type { Socket } from "bun";
-import { createLatency, type Latency } from "./stats.ts";
+import { createLatency, type Latency } from "../base/latency.ts";
 
 /** One prebuilt HTTP request and what it carries. */
 export interface Request {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { arch, tmpdir, totalmem } from "node:os";
-import { projectRoot } from "./clickhouse.ts";
 import { isInMemory } from "./disk.ts";
 import { availableCpus, findProgram, placed } from "./processes.ts";
+import { projectRoot } from "./scratch-clickhouse.ts";
 
 /** What a figure depends on besides the code. */
 export function describeMachine(): Record<string, string> {

@@ -1,6 +1,6 @@
 /** Many readers of server-sent events in one process, over raw sockets. */
 import type { Socket } from "bun";
-import { createLatency, type Latency } from "./stats.ts";
+import { createLatency, type Latency } from "../base/latency.ts";
 
 export interface Streams {
   /** Starts anew: what came before is not counted. */

@@ -1,4 +1,4 @@
--- Raw events, one row an event, in the column order of server/contract/row.ts: the service's RowBinary bodies follow it.
+-- Raw events, one row an event, in the column order of contract/row.ts: the service's RowBinary bodies follow it.
 --
 -- Figures are CPU of one insert in µs a row, and bytes a row on disk, measured on ClickHouse 26.7 (embedded, 2 shared
 -- cores of an AMD EPYC, RowBinary from a file, batches of 500,000 rows, background merges stopped). Batch A: 10 types,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { until } from "../workers/clickhouse/test-engine.ts";
+import { until } from "../testing/test-engine.ts";
+import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../testing/test-store.ts";
 import { insertSettings, readInsertSettings } from "./insert-settings.ts";
-import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "./test-store.ts";
 
 // A real engine on a machine that may be busy: a test that fails does so by its own assertion.
 setDefaultTimeout(60_000);

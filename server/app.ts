@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { staticPlugin } from "@elysiajs/static";
 import { type AnyElysia, Elysia } from "elysia";
+import type { Log } from "../base/log.ts";
 import type { Access } from "./access/access.ts";
-import { errorResponse } from "./ops/errors.ts";
-import type { Log } from "./ops/log.ts";
-import { requestIdOf } from "./ops/request-id.ts";
+import { errorResponse } from "./http/errors.ts";
+import { requestIdOf } from "./http/request-id.ts";
 
 export interface AppDeps {
   /** One Elysia instance a controller. Nobody gets to these without being a viewer. */

@@ -1,7 +1,8 @@
 /** Entry of the service: settings, signals, exit codes. */
-import { ConfigError, helpText, parseConfig } from "./config.ts";
-import { createLog } from "./ops/log.ts";
-import { startService } from "./service.ts";
+
+import { createLog } from "../base/log.ts";
+import { ConfigError, helpText, parseConfig } from "./config/config.ts";
+import { startService } from "./service/service.ts";
 
 async function main(): Promise<void> {
   if (process.argv.includes("--help") || process.argv.includes("-h")) {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { findFreePort } from "../../server/ops/free-port.ts";
+import { findFreePort } from "../../base/free-port.ts";
 import {
   answersOk,
   bunPath,

@@ -1,9 +1,9 @@
 import { createClient } from "@clickhouse/client";
+import { RowEncoder, rowColumns } from "../../contract/row.ts";
 import { applySchema } from "../../ddl/apply.ts";
 import { insertSettings } from "../../ddl/insert-settings.ts";
-import { RowEncoder, rowColumns } from "../../server/contract/row.ts";
-import { startEngine } from "../clickhouse.ts";
 import { createTemporaryDirectory, removeTemporaryDirectory } from "../processes.ts";
+import { startEngine } from "../scratch-clickhouse.ts";
 import { createRequest, type Target } from "../target.ts";
 import { readStored } from "./sluice.ts";
 

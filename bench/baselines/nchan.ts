@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { findFreePort } from "../../server/ops/free-port.ts";
+import { findFreePort } from "../../base/free-port.ts";
 import {
   answersOk,
   createTemporaryDirectory,

@@ -1,5 +1,4 @@
-import { findFreePort } from "../../server/ops/free-port.ts";
-import { query, queryTotals, startEngine } from "../clickhouse.ts";
+import { findFreePort } from "../../base/free-port.ts";
 import {
   answersOk,
   createTemporaryDirectory,
@@ -8,6 +7,7 @@ import {
   startProcess,
   waitUntil,
 } from "../processes.ts";
+import { query, queryTotals, startEngine } from "../scratch-clickhouse.ts";
 import { createJsonRequest, type Target } from "../target.ts";
 
 const table = "predecessor_events";

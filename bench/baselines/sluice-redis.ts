@@ -1,7 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { findFreePort } from "../../server/ops/free-port.ts";
-import { projectRoot, query } from "../clickhouse.ts";
+import { findFreePort } from "../../base/free-port.ts";
 import {
   answersOk,
   bunPath,
@@ -12,6 +11,7 @@ import {
   startProcess,
   waitUntil,
 } from "../processes.ts";
+import { projectRoot, query } from "../scratch-clickhouse.ts";
 import { createJsonRequest, type RunningTarget, type Target } from "../target.ts";
 import { readStored } from "./sluice.ts";
 
@@ -94,7 +94,7 @@ async function startEngine(
   const { port, password } = clickHouse;
   const process = startProcess({
     name: "clickhouse",
-    command: [bunPath, "workers/clickhouse/main.ts"],
+    command: [bunPath, "workers/engine/main.ts"],
     directory,
     workingDirectory: projectRoot,
     input: JSON.stringify({ dataDir: join(directory, "engine"), port, password, detached: true }),

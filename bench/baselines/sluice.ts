@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { findFreePort } from "../../server/ops/free-port.ts";
-import { type ClickHouseAddress, projectRoot, queryTotals } from "../clickhouse.ts";
+import { findFreePort } from "../../base/free-port.ts";
 import {
   answersOk,
   bunPath,
@@ -10,6 +9,7 @@ import {
   startProcess,
   waitUntil,
 } from "../processes.ts";
+import { type ClickHouseAddress, projectRoot, queryTotals } from "../scratch-clickhouse.ts";
 import { createJsonRequest, type RunningTarget, type StoredTotals, type Target } from "../target.ts";
 
 export interface SluiceOptions {

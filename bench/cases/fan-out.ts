@@ -1,4 +1,4 @@
-import type { Update } from "../../server/contract/stream.ts";
+import type { Update } from "../../contract/stream.ts";
 import { findMissingNchan, startNchan } from "../baselines/nchan.ts";
 import { createSluice } from "../baselines/sluice.ts";
 import type { Case, Contestant, RunContext } from "../case.ts";

@@ -1,9 +1,9 @@
+import { createLatency, type Latency } from "../../base/latency.ts";
 import { createSluice } from "../baselines/sluice.ts";
 import type { Case, Contestant } from "../case.ts";
 import { createBatches, type Fleet, plainFleet } from "../events.ts";
 import { type LoadResult, openLoop } from "../load.ts";
 import { loadProblems, refusals, sum, usageMetrics, warmupSeconds } from "../measure.ts";
-import { createLatency, type Latency } from "../stats.ts";
 import { openStreams } from "../streams.ts";
 import { createRequest, settle, withTarget } from "../target.ts";
 

@@ -1,10 +1,10 @@
 import { createSluice } from "../baselines/sluice.ts";
 import type { Case, Contestant } from "../case.ts";
-import { queryCells } from "../clickhouse.ts";
 import { plainFleet } from "../events.ts";
 import { closedLoop, openLoop } from "../load.ts";
 import { loadProblems, prepare, refusals, sum, usageMetrics, warmupSeconds } from "../measure.ts";
 import { residentBytes } from "../processes.ts";
+import { queryCells } from "../scratch-clickhouse.ts";
 import { median, slope } from "../stats.ts";
 import { settle, withTarget } from "../target.ts";
 

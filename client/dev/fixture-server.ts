@@ -16,8 +16,8 @@ import type {
   EventTypes,
   History,
   PipelineDetail,
-} from "../../server/contract/read.ts";
-import type { DeviceUpdate, Update } from "../../server/contract/stream.ts";
+} from "../../contract/read.ts";
+import type { DeviceUpdate, Update } from "../../contract/stream.ts";
 
 export interface Scene {
   types: number;

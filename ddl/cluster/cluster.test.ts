@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { startTestStore, type TestStore } from "../../testing/test-store.ts";
 import { expandStatement, readSchemaFiles } from "../apply.ts";
-import { startTestStore, type TestStore } from "../test-store.ts";
 
 setDefaultTimeout(60_000);
 

@@ -1,5 +1,5 @@
-import { errorResponse } from "../ops/errors.ts";
-import type { Log } from "../ops/log.ts";
+import type { Log } from "../../base/log.ts";
+import { errorResponse } from "../http/errors.ts";
 import { Attempts } from "./attempts.ts";
 import { openKeySource } from "./key-source.ts";
 import { fingerprint, type KeyEntry, KeyRing } from "./keys.ts";

@@ -1,7 +1,7 @@
 import { Elysia } from "elysia";
 import { Compile } from "typebox/compile";
-import { type Session, SignIn } from "../contract/session.ts";
-import { errorResponse } from "../ops/errors.ts";
+import { type Session, SignIn } from "../../contract/session.ts";
+import { errorResponse } from "../http/errors.ts";
 import type { AccessControl } from "./access.ts";
 
 const signIn = Compile(SignIn);

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Type, { type Static } from "typebox";
 import { Compile } from "typebox/compile";
-import { writeFileAtomically } from "../ops/atomic-file.ts";
+import { writeFileAtomically } from "../../base/atomic-file.ts";
 
 /** What a cookie says, once its signature holds. */
 interface Claim {

@@ -1,5 +1,5 @@
 import type { Server } from "bun";
-import { errorResponse } from "../ops/errors.ts";
+import { errorResponse } from "../http/errors.ts";
 
 export interface WebOptions {
   /** Origins that may read the API from their pages. */

@@ -1,5 +1,5 @@
+import { limits } from "../../contract/limits.ts";
 import type { KeyRecord } from "../../workers/journal/journal.ts";
-import { limits } from "../contract/limits.ts";
 import type { Accepted } from "./acknowledgements.ts";
 
 /** What the first request with a key came to. */

@@ -1,21 +1,21 @@
+import type { ErrorCode } from "../../contract/error.ts";
+import type { Event, StoredEvent } from "../../contract/event.ts";
+import type { EventError, IngestAnswer } from "../../contract/ingest.ts";
+import { limits } from "../../contract/limits.ts";
+import { decodeRow, LoneSurrogateError, RowBinaryReader, RowEncoder } from "../../contract/row.ts";
+import type { WriterClient } from "../../workers/client.ts";
 import { fileHeaderBytes, frameHeaderBytes } from "../../workers/journal/frame.ts";
 import type { KeyRecord } from "../../workers/journal/journal.ts";
-import type { WriterClient } from "../../workers/writer/client.ts";
 import type { Access, IngestPrincipal } from "../access/access.ts";
-import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { Share } from "../aggregate/shared/share.ts";
-import { maxFrameBytes } from "../config.ts";
-import type { ErrorCode } from "../contract/error.ts";
-import type { Event, StoredEvent } from "../contract/event.ts";
-import type { EventError, IngestAnswer } from "../contract/ingest.ts";
-import { limits } from "../contract/limits.ts";
-import { decodeRow, LoneSurrogateError, RowBinaryReader, RowEncoder } from "../contract/row.ts";
-import { errorResponse } from "../ops/errors.ts";
+import { maxFrameBytes } from "../config/config.ts";
+import { errorResponse } from "../http/errors.ts";
+import type { Aggregator } from "../live-view/aggregator.ts";
+import type { Share } from "../live-view/shared/share.ts";
 import { type Accepted, Acknowledgements, type Durability, StoredWaiters } from "./acknowledgements.ts";
-import { type Body, createBodyReader, textOf } from "./body.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
+import { EventScanner, TypeNames } from "./json-scanner.ts";
 import { malformedLine, type ParsedRequest, parseJson, parseNdjson, tooManyEvents } from "./parse.ts";
-import { EventScanner, TypeNames } from "./scan.ts";
+import { type Body, createBodyReader, textOf } from "./request-body.ts";
 import {
   boundedTimeMs,
   boundsFault,

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Compile } from "typebox/compile";
-import { Event } from "../contract/event.ts";
-import { limits } from "../contract/limits.ts";
+import { Event } from "../../contract/event.ts";
+import { limits } from "../../contract/limits.ts";
 import { isEvent, isPlainEvent } from "./validate.ts";
 
 const schema = Compile(Event);

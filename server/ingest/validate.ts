@@ -1,6 +1,6 @@
 import { Compile } from "typebox/compile";
-import { Event } from "../contract/event.ts";
-import { limits } from "../contract/limits.ts";
+import { Event } from "../../contract/event.ts";
+import { limits } from "../../contract/limits.ts";
 import { parseTimestamp } from "./timestamp.ts";
 
 const eventSchema = Compile(Event);

@@ -1,11 +1,11 @@
 import { Elysia } from "elysia";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { StoredBatch } from "../../workers/writer/messages.ts";
+import type { StoredBatch } from "../../workers/protocol.ts";
 import type { AccessRefusals } from "../access/access.ts";
+import { durationBucketsSeconds, type RequestFigures } from "../http/request-metrics.ts";
 import type { IngestCounts } from "../ingest/ingest.ts";
 import type { StreamHubStats } from "../stream/hub.ts";
 import type { PipelineState } from "./pipeline.ts";
-import { durationBucketsSeconds, type RequestFigures } from "./request-figures.ts";
 
 export interface MetricsDeps {
   readonly pipeline: Pick<PipelineState, "current" | "figures" | "readiness">;

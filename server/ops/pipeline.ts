@@ -1,7 +1,7 @@
+import type { PipelineDetail } from "../../contract/read.ts";
+import type { Pipeline } from "../../contract/stream.ts";
+import type { StoredBatch, WriterStatus } from "../../workers/protocol.ts";
 import { type DeadLetter, readNewestDeadLetters } from "../../workers/writer/dead-letter.ts";
-import type { StoredBatch, WriterStatus } from "../../workers/writer/messages.ts";
-import type { PipelineDetail } from "../contract/read.ts";
-import type { Pipeline } from "../contract/stream.ts";
 import type { IngestCounts } from "../ingest/ingest.ts";
 
 const batchesShown = 60;

@@ -1,5 +1,5 @@
 import { Elysia } from "elysia";
-import { errorResponse } from "./errors.ts";
+import { errorResponse } from "../http/errors.ts";
 import type { PipelineState } from "./pipeline.ts";
 
 const noStore = { "Cache-Control": "no-store" };

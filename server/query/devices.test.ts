@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../../ddl/test-store.ts";
-import { type Device, DeviceDetail, Devices } from "../contract/read.ts";
-import { createTestRoutes, type TestQuery, type TestRoutes } from "./test-routes.ts";
+import { type Device, DeviceDetail, Devices } from "../../contract/read.ts";
+import { createTestRoutes, type TestQuery, type TestRoutes } from "../../testing/test-routes.ts";
+import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../../testing/test-store.ts";
 
 const baseMs = Math.floor(Date.now() / 1_000) * 1_000 - 86_400_000;
 const secondMs = 1_000;

@@ -1,6 +1,6 @@
 import { Elysia } from "elysia";
-import { isLonger, limits } from "../contract/limits.ts";
-import type { Device, DeviceDetail, Devices } from "../contract/read.ts";
+import { isLonger, limits } from "../../contract/limits.ts";
+import type { Device, DeviceDetail, Devices } from "../../contract/read.ts";
 import { type CursorValues, decodeCursor, encodeCursor } from "./cursor.ts";
 import { readParameters } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { StoredEvent } from "../contract/event.ts";
+import type { StoredEvent } from "../../contract/event.ts";
 import { exportFormats } from "./event-formats.ts";
 
 const event: StoredEvent = {

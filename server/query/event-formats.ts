@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../contract/event.ts";
+import type { StoredEvent } from "../../contract/event.ts";
 
 export interface ExportFormat {
   contentType: string;

@@ -1,4 +1,4 @@
-import type { StoredEvent } from "../contract/event.ts";
+import type { StoredEvent } from "../../contract/event.ts";
 import { timeMaxMs } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";
 

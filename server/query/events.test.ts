@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../../ddl/test-store.ts";
-import type { StoredEvent } from "../contract/event.ts";
-import { Events } from "../contract/read.ts";
+import type { StoredEvent } from "../../contract/event.ts";
+import { Events } from "../../contract/read.ts";
+import { createTestRoutes, type TestQuery, type TestRoutes } from "../../testing/test-routes.ts";
+import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../../testing/test-store.ts";
 import { createEventPages } from "./event-pages.ts";
 import { createReader, type Query, type Reader } from "./reader.ts";
-import { createTestRoutes, type TestQuery, type TestRoutes } from "./test-routes.ts";
 
 const baseMs = Math.floor(Date.now() / 60_000) * 60_000 - 3 * 86_400_000;
 

@@ -1,6 +1,6 @@
 import { Elysia } from "elysia";
-import { limits } from "../contract/limits.ts";
-import type { Events } from "../contract/read.ts";
+import { limits } from "../../contract/limits.ts";
+import type { Events } from "../../contract/read.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { type ExportFormat, exportFormats } from "./event-formats.ts";
 import {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { assert, boolean, constantFrom, integer, option, property } from "fast-check";
-import { limits } from "../contract/limits.ts";
+import { limits } from "../../contract/limits.ts";
 import { planHistory, rollups } from "./history-plan.ts";
 
 const secondMs = 1_000;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../../ddl/test-store.ts";
-import { limits } from "../contract/limits.ts";
-import { EventTypes, History, type HistoryPoint } from "../contract/read.ts";
-import { createTestRoutes, type TestQuery, type TestRoutes } from "./test-routes.ts";
+import { limits } from "../../contract/limits.ts";
+import { EventTypes, History, type HistoryPoint } from "../../contract/read.ts";
+import { createTestRoutes, type TestQuery, type TestRoutes } from "../../testing/test-routes.ts";
+import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../../testing/test-store.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;

@@ -1,6 +1,6 @@
 import { Elysia } from "elysia";
-import { limits } from "../contract/limits.ts";
-import type { EventTypes, History, HistoryPoint } from "../contract/read.ts";
+import { limits } from "../../contract/limits.ts";
+import type { EventTypes, History, HistoryPoint } from "../../contract/read.ts";
 import { type HistoryPlan, planHistory, type Rollup, rollups, widenRange } from "./history-plan.ts";
 import { readParameters, readRange, type TimeRange } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { startTestStore, type TestDatabase, type TestStore } from "../../ddl/test-store.ts";
-import { createTestRoutes, type TestRoutes } from "./test-routes.ts";
+import { createTestRoutes, type TestRoutes } from "../../testing/test-routes.ts";
+import { startTestStore, type TestDatabase, type TestStore } from "../../testing/test-store.ts";
 
 const hostile = [
   "'",

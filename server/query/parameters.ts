@@ -1,4 +1,4 @@
-import { isLonger } from "../contract/limits.ts";
+import { isLonger } from "../../contract/limits.ts";
 import { invalidParameter } from "./refusal.ts";
 
 /** The parameters of one request, each checked when it is read. An empty value counts as absent. */

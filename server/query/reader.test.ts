@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createClient } from "@clickhouse/client";
-import { startTestStore, type TestDatabase, type TestStore } from "../../ddl/test-store.ts";
-import { until } from "../../workers/clickhouse/test-engine.ts";
+import { until } from "../../testing/test-engine.ts";
+import { createTestRoutes } from "../../testing/test-routes.ts";
+import { startTestStore, type TestDatabase, type TestStore } from "../../testing/test-store.ts";
 import { createReader, type Query, type ReaderOptions } from "./reader.ts";
 import { Refusal } from "./refusal.ts";
-import { createTestRoutes } from "./test-routes.ts";
 
 // A real engine on a machine that may be busy: a test that fails does so by its own assertion.
 setDefaultTimeout(60_000);

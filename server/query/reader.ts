@@ -1,5 +1,5 @@
 import { type ClickHouseClient, ClickHouseError, type ClickHouseSettings } from "@clickhouse/client";
-import type { Log } from "../ops/log.ts";
+import type { Log } from "../../base/log.ts";
 import { isLate, Refusal } from "./refusal.ts";
 
 /** The limits of one reading query. What is not given is the default. */

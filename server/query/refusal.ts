@@ -1,5 +1,5 @@
-import type { ErrorCode } from "../contract/error.ts";
-import { errorResponse } from "../ops/errors.ts";
+import type { ErrorCode } from "../../contract/error.ts";
+import { errorResponse } from "../http/errors.ts";
 
 /** A request that gets an error answer. Its message is for the person who asked: no SQL, no path, no stack. */
 export class Refusal extends Error {

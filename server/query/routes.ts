@@ -1,6 +1,6 @@
 import type { ClickHouseClient } from "@clickhouse/client";
 import { Elysia } from "elysia";
-import type { Log } from "../ops/log.ts";
+import type { Log } from "../../base/log.ts";
 import { createDeviceRoutes } from "./devices.ts";
 import { createEventRoutes } from "./events.ts";
 import { createHistoryRoutes } from "./history.ts";

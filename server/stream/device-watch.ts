@@ -1,5 +1,5 @@
-import type { StoredEvent } from "../contract/event.ts";
-import { limits } from "../contract/limits.ts";
+import type { StoredEvent } from "../../contract/event.ts";
+import { limits } from "../../contract/limits.ts";
 import { encodeDeviceEvent } from "./frames.ts";
 
 interface Watched<T> {

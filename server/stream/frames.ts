@@ -1,5 +1,5 @@
-import type { StoredEvent } from "../contract/event.ts";
-import type { Update } from "../contract/stream.ts";
+import type { StoredEvent } from "../../contract/event.ts";
+import type { Update } from "../../contract/stream.ts";
 
 const encoder = new TextEncoder();
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
-import type { StoredEvent } from "../contract/event.ts";
-import type { Update } from "../contract/stream.ts";
+import type { StoredEvent } from "../../contract/event.ts";
+import type { Update } from "../../contract/stream.ts";
 import { createStreamHub, type StreamHub, type StreamHubOptions } from "./hub.ts";
 
 interface Message {

@@ -1,7 +1,7 @@
-import type { StoredEvent } from "../contract/event.ts";
-import { isLonger, limits } from "../contract/limits.ts";
-import type { Update } from "../contract/stream.ts";
-import { errorResponse } from "../ops/errors.ts";
+import type { StoredEvent } from "../../contract/event.ts";
+import { isLonger, limits } from "../../contract/limits.ts";
+import type { Update } from "../../contract/stream.ts";
+import { errorResponse } from "../http/errors.ts";
 import { DeviceWatch } from "./device-watch.ts";
 import { createUpdateEncoder, encodeGreeting, FrameRing, heartbeat, joined } from "./frames.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import type { Page } from "playwright-core";
-import { findFreePort } from "../../server/ops/free-port.ts";
+import { findFreePort } from "../../base/free-port.ts";
 import { type Browser, buildClient, live, noChromium, openBrowser, until } from "./harness.ts";
 
 setDefaultTimeout(60_000);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { Update } from "../../server/contract/stream.ts";
-import { type Service, startService, updateWhere } from "../service.ts";
+import type { Update } from "../../contract/stream.ts";
+import { type Service, startService, updateWhere } from "../../testing/test-service.ts";
 
 let service: Service;
 const password = "poison";
@@ -19,7 +19,7 @@ async function admin(statement: string): Promise<void> {
 }
 
 async function command(...words: string[]): Promise<{ code: number; out: string }> {
-  const child = Bun.spawn([process.execPath, "workers/writer/dead-letter-cli.ts", ...words, "--url", service.url], {
+  const child = Bun.spawn([process.execPath, "cli/dead-letters.ts", ...words, "--url", service.url], {
     cwd: join(import.meta.dir, "../.."),
     env: { PATH: process.env.PATH ?? "", DATA_DIR: service.dataDirectory },
     stdout: "pipe",

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import type { ErrorAnswer } from "../../server/contract/error.ts";
-import type { IngestAnswer } from "../../server/contract/ingest.ts";
-import { type Service, startService, until } from "../service.ts";
+import type { ErrorAnswer } from "../../contract/error.ts";
+import type { IngestAnswer } from "../../contract/ingest.ts";
+import { type Service, startService, until } from "../../testing/test-service.ts";
 
 const event = { device_id: "d-1", event_type: "temperature", value_float: 21.5 };
 const jsonHeaders = { "Content-Type": "application/json" };

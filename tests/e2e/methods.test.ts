@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { ErrorAnswer } from "../../server/contract/error.ts";
+import type { ErrorAnswer } from "../../contract/error.ts";
+import { type Service, startService, until } from "../../testing/test-service.ts";
 import { buildClient, dist } from "../browser/harness.ts";
-import { type Service, startService, until } from "../service.ts";
 
 let service: Service;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { type Service, startService } from "../../testing/test-service.ts";
 import { buildClient, dist } from "../browser/harness.ts";
-import { type Service, startService } from "../service.ts";
 
 let service: Service;
 beforeAll(async () => {

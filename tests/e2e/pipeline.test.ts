@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Event } from "../../server/contract/event.ts";
-import type { Update } from "../../server/contract/stream.ts";
-import { type Service, startService, until, updateWhere } from "../service.ts";
+import type { Event } from "../../contract/event.ts";
+import type { Update } from "../../contract/stream.ts";
+import { type Service, startService, until, updateWhere } from "../../testing/test-service.ts";
 
 /** Ten kinds of events; values are multiples of 1/4, so that sums are exact in any order. */
 const shapes: ((index: number, nowMs: number) => Omit<Event, "device_id">)[] = [

@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Events } from "../../server/contract/read.ts";
-import { findFreePort } from "../../server/ops/free-port.ts";
-import { until } from "../service.ts";
+import { findFreePort } from "../../base/free-port.ts";
+import type { Events } from "../../contract/read.ts";
+import { until } from "../../testing/test-service.ts";
 
 const root = join(import.meta.dir, "../..");
 const readme = readFileSync(join(root, "README.md"), "utf8");

@@ -1,9 +1,9 @@
 import { closeSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { until } from "../../testing/until.ts";
 import type { InsertFault } from "./fault-proxy.ts";
 import type { Random } from "./random.ts";
 import { insertTimeoutMs, type Mode, type Rig, setImmutable, shutdownTimeoutMs } from "./rig.ts";
-import { until } from "./wait.ts";
 
 export interface Fault {
   readonly name: string;

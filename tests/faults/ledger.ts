@@ -1,4 +1,4 @@
-import type { Event } from "../../server/contract/event.ts";
+import type { Event } from "../../contract/event.ts";
 
 /**
  * - acknowledged: its 202 was heard. It has to be stored once.

@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import type { Event } from "../../server/contract/event.ts";
+import type { Event } from "../../contract/event.ts";
 import type { Ledger, SentEvent, SentRequest } from "./ledger.ts";
 import type { Random } from "./random.ts";
 

@@ -4,10 +4,10 @@
  * posted and looked for. Exit code 1 when one is missing or double, or the service grows by more than a tenth.
  */
 import { parseArgs } from "node:util";
-import { updateWhere } from "../service.ts";
+import { updateWhere } from "../../testing/test-service.ts";
+import { until } from "../../testing/until.ts";
 import { residentBytes } from "./processes.ts";
 import { createRig, type Rig, stopOpenRigs } from "./rig.ts";
-import { until } from "./wait.ts";
 
 export interface OutageOptions {
   readonly minutes: number;

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { until } from "./wait.ts";
+import { until } from "../../testing/until.ts";
 
 const repository = join(import.meta.dir, "../..");
 const startTimeoutMs = 60_000;
@@ -120,7 +120,7 @@ export function createEngine(options: EngineOptions): RestartableProcess {
   const { port, dataDir, password } = options;
   return createProcess({
     name: "the engine",
-    command: [process.execPath, join(repository, "workers/clickhouse/main.ts")],
+    command: [process.execPath, join(repository, "workers/engine/main.ts")],
     env: { TZ: "UTC" },
     input: `${JSON.stringify({ dataDir, port, password, detached: true })}\n`,
     logFile: options.logFile,
@@ -146,7 +146,7 @@ export function embeddedEnginePid(dataDir: string): number | null {
     const pid = Number(/"engine":\{"pid":(\d+)/.exec(text)?.[1]);
     // The file may be an earlier one's: only a process that still runs our engine may be signalled.
     const args = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-    return args.includes("workers/clickhouse/main.ts") ? pid : null;
+    return args.includes("workers/engine/main.ts") ? pid : null;
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
     throw error;

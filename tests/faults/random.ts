@@ -1,4 +1,4 @@
-import { createRandom as createNumbers } from "../../bench/random.ts";
+import { createRandom as createNumbers } from "../../base/random.ts";
 
 /** Seeded randomness, so that a round can be run again. */
 export interface Random {

@@ -2,12 +2,12 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findFreePort } from "../../server/ops/free-port.ts";
+import { findFreePort } from "../../base/free-port.ts";
+import { until } from "../../testing/until.ts";
 import { createFaultProxy, type FaultProxy } from "./fault-proxy.ts";
 import { Ledger } from "./ledger.ts";
 import { poisonValue } from "./load.ts";
 import { createEngine, createService, embeddedEnginePid, type RestartableProcess } from "./processes.ts";
-import { until } from "./wait.ts";
 
 /** embedded: the engine is the service's child. external: an engine on its own, behind the fault proxy. */
 export type Mode = "embedded" | "external";

@@ -12,25 +12,25 @@ export interface Sabotage {
 export const sabotages: readonly Sabotage[] = [
   {
     name: "token-changed-on-retry",
-    file: "workers/writer/clickhouse.ts",
+    file: "workers/clickhouse-client.ts",
     edits: [["insert_deduplication_token: token", `insert_deduplication_token: token + Math.random()`]],
     caughtBy: { fault: "reset-before-reply" },
   },
   {
     name: "token-reused",
-    file: "workers/writer/clickhouse.ts",
+    file: "workers/clickhouse-client.ts",
     edits: [["insert_deduplication_token: token", `insert_deduplication_token: token.slice(0, 8)`]],
     caughtBy: { fault: "reset-before-reply" },
   },
   {
     name: "exception-in-200-ignored",
-    file: "workers/writer/clickhouse.ts",
+    file: "workers/clickhouse-client.ts",
     edits: [["if (answer.length > 0) throw", "if (answer.length > 1e9) throw"]],
     caughtBy: { fault: "exception-in-200" },
   },
   {
     name: "any-200-confirms",
-    file: "workers/writer/clickhouse.ts",
+    file: "workers/clickhouse-client.ts",
     edits: [
       ['if (result.response_headers["x-clickhouse-query-id"] === result.query_id) return;', "if (result) return;"],
     ],
@@ -60,7 +60,7 @@ export const sabotages: readonly Sabotage[] = [
     name: "query-beside-an-insert",
     file: "workers/writer/writer.ts",
     edits: [["inDoubt = !isWhole || ahead !== undefined || doubtful > 0;", "inDoubt = !isWhole;"]],
-    caughtBy: { test: "workers/writer/thread.test.ts" },
+    caughtBy: { test: "workers/thread.test.ts" },
   },
   {
     name: "ack-before-write",
@@ -87,7 +87,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: "keys-not-recovered",
-    file: "server/service.ts",
+    file: "server/service/service.ts",
     edits: [["ingest.recover(recovery.keys, recovery.recovered.length);", ""]],
     caughtBy: { fault: "kill-service" },
   },
@@ -199,7 +199,7 @@ export const sabotages: readonly Sabotage[] = [
         "const ageMs = open.rowCount === 0 ? 0 : deps.now() - open.sinceMs;",
       ],
     ],
-    caughtBy: { test: "workers/writer/thread.test.ts" },
+    caughtBy: { test: "workers/thread.test.ts" },
   },
 ];
 

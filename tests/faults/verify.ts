@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import type { Update } from "../../server/contract/stream.ts";
+import type { Update } from "../../contract/stream.ts";
+import { until } from "../../testing/until.ts";
 import type { DeadLetter } from "../../workers/writer/dead-letter.ts";
 import { readDeadLetters } from "../../workers/writer/dead-letter.ts";
 import { idExpression, idOf, type SentEvent, type SentRequest } from "./ledger.ts";
 import type { Rig } from "./rig.ts";
-import { until } from "./wait.ts";
 
 /** Far more than it takes: a machine may be busy with other things. */
 const settleTimeoutMs = 90_000;

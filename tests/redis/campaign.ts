@@ -5,7 +5,7 @@
  * `faults` instead of drawing among them.
  */
 import { parseArgs } from "node:util";
-import { createRandom } from "../../bench/random.ts";
+import { createRandom } from "../../base/random.ts";
 import { redisProgram, startFleet } from "./rig.ts";
 import { faults, post, verify } from "./rounds.ts";
 

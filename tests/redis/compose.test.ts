@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import { describeConfig, parseConfig } from "../../server/config.ts";
+import { describeConfig, parseConfig } from "../../server/config/config.ts";
 
 /** What can be told without a container engine: that the files say what they should. Nothing here runs them. */
 const root = join(import.meta.dir, "../..");

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { RedisConnection, RedisScript } from "../../workers/journal/redis/connection.ts";
-import { append, closeGate, identify, openGate, take, tend } from "../../workers/journal/redis/scripts.ts";
-import { until } from "../service.ts";
+import { until } from "../../testing/test-service.ts";
+import type { RedisConnection, RedisScript } from "../../workers/redis/connection.ts";
+import { append, closeGate, identify, openGate, take, tend } from "../../workers/redis/scripts.ts";
 import { connectTo, type Redis, redisProgram, startRedis } from "./rig.ts";
 
 const shards = "1";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { basename } from "node:path";
-import { createRandom } from "../../bench/random.ts";
-import { until, updateWhere } from "../service.ts";
+import { createRandom } from "../../base/random.ts";
+import { until, updateWhere } from "../../testing/test-service.ts";
 import { type Fleet, redisProgram, startFleet } from "./rig.ts";
 import { faults, post, verify } from "./rounds.ts";
 
@@ -16,7 +16,7 @@ interface Update {
 
 test("without REDIS_URL nothing of it is loaded: what the entries import at once has no Redis in it", async () => {
   const built = await Bun.build({
-    entrypoints: ["server/main.ts", "workers/writer/main.ts"],
+    entrypoints: ["server/main.ts", "workers/main.ts"],
     root: ".",
     target: "bun",
     splitting: true,

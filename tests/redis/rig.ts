@@ -1,10 +1,10 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findFreePort } from "../../server/ops/free-port.ts";
-import { connectRedis, type RedisConnection } from "../../workers/journal/redis/connection.ts";
-import { keyPrefix } from "../../workers/journal/redis/scripts.ts";
-import { type Service, startService, until } from "../service.ts";
+import { findFreePort } from "../../base/free-port.ts";
+import { type Service, startService, until } from "../../testing/test-service.ts";
+import { connectRedis, type RedisConnection } from "../../workers/redis/connection.ts";
+import { keyPrefix } from "../../workers/redis/scripts.ts";
 
 const root = join(import.meta.dir, "../..");
 const password = "redis rig";
@@ -100,7 +100,7 @@ export async function startEngine(): Promise<Engine> {
   const dataDir = mkdtempSync(join(tmpdir(), "sluice-engine-"));
   const port = findFreePort();
   const log = openSync(join(dataDir, "engine.log"), "a");
-  const child = Bun.spawn([process.execPath, "workers/clickhouse/main.ts"], {
+  const child = Bun.spawn([process.execPath, "workers/engine/main.ts"], {
     cwd: root,
     env: { PATH: process.env.PATH ?? "", HOME: dataDir },
     stdin: "pipe",

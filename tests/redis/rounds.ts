@@ -1,4 +1,4 @@
-import { type Service, until } from "../service.ts";
+import { type Service, until } from "../../testing/test-service.ts";
 import type { Fleet } from "./rig.ts";
 
 /** What was posted in a round, and what is known of each batch. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { type Service, startService } from "../service.ts";
+import { type Service, startService } from "../../testing/test-service.ts";
 import { type RawAnswer, sendRaw } from "./raw-http.ts";
 
 const ingestKey = "ingest-secret-0123456789";

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startService } from "../service.ts";
+import { startService } from "../../testing/test-service.ts";
 
 const event = (device: string) => ({ device_id: device, event_type: "t", value_float: 1 });
 const perDevice = "SELECT device_id, count() AS n FROM telemetry_events GROUP BY device_id ORDER BY device_id";

@@ -11,8 +11,8 @@ import { parseArgs } from "node:util";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { Compile } from "typebox/compile";
-import { ErrorAnswer } from "../../server/contract/error.ts";
-import { type Service, startService, until } from "../service.ts";
+import { ErrorAnswer } from "../../contract/error.ts";
+import { type Service, startService, until } from "../../testing/test-service.ts";
 
 export interface FuzzReport {
   readonly seed: number;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { createReader } from "../../server/query/reader.ts";
-import { type Service, startService, until } from "../service.ts";
+import { type Service, startService, until } from "../../testing/test-service.ts";
 import { sendRaw } from "./raw-http.ts";
 
 const ingestKey = "ingest-secret-0123456789";

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkJournal } from "../../server/ops/journal-check.ts";
+import { checkJournal } from "../../cli/journal-check.ts";
+import { type Service, startService, until } from "../../testing/test-service.ts";
 import { encodeFileHeader, encodeFrameHeader, fileHeaderBytes, frameHeaderBytes } from "../../workers/journal/frame.ts";
-import { type Service, startService, until } from "../service.ts";
 
 const root = join(import.meta.dir, "../..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 async function admin(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = Bun.spawn([process.execPath, "server/ops/admin-cli.ts", ...args], {
+  const child = Bun.spawn([process.execPath, "cli/admin.ts", ...args], {
     cwd: root,
     env: {
       PATH: process.env.PATH ?? "",

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { errorStatus } from "../../server/contract/error.ts";
-import type { ApiDocument } from "../../server/ops/openapi.ts";
-import { type Service, startService } from "../service.ts";
+import { errorStatus } from "../../contract/error.ts";
+import type { ApiDocument } from "../../server/reference/document.ts";
+import { type Service, startService } from "../../testing/test-service.ts";
 
 let service: Service;
 let document: ApiDocument;

@@ -4,9 +4,9 @@ import { connect as connectHttp2 } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
-import { findFreePort } from "../../server/ops/free-port.ts";
-import { createListener, type Listener } from "../../server/ops/listener.ts";
-import { until } from "../service.ts";
+import { findFreePort } from "../../base/free-port.ts";
+import { createListener, type Listener } from "../../server/http/listener.ts";
+import { until } from "../../testing/test-service.ts";
 
 const noOpenssl = Bun.which("openssl") === null;
 const root = join(import.meta.dir, "../..");

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { contentSecurityPolicy, createWeb } from "../../server/access/web.ts";
+import { type Service, startService } from "../../testing/test-service.ts";
 import { buildClient, dist, noChromium, openBrowser } from "../browser/harness.ts";
-import { type Service, startService } from "../service.ts";
 
 const viewerKey = "viewer-secret-0123456789";
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createRandom } from "../../bench/random.ts";
+import { createRandom } from "../../base/random.ts";
+import { readBody } from "../../testing/journal-model.ts";
+import { type CallKind, SimulatedDisk } from "../../testing/simulated-disk.ts";
 import { openDiskJournal } from "./disk.ts";
 import { fileHeaderBytes, frameHeaderBytes } from "./frame.ts";
+import { encodeKey } from "./idempotency-keys.ts";
 import type { FrameGroup, Journal } from "./journal.ts";
-import { readBody } from "./journal-model.ts";
-import { encodeKey } from "./keys.ts";
-import { type CallKind, SimulatedDisk } from "./simulated-disk.ts";
 
 const seed = Number(process.env.JOURNAL_MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const runs = Number(process.env.JOURNAL_MODEL_RUNS ?? 300);

@@ -14,12 +14,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { RowEncoder } from "../../server/contract/row.ts";
+import { RowEncoder } from "../../contract/row.ts";
 import { type DiskJournalOptions, openDiskJournal } from "./disk.ts";
 import { realFiles } from "./files.ts";
 import { fileHeaderBytes, frameHeaderBytes } from "./frame.ts";
+import { encodeKey, keyLifeMs } from "./idempotency-keys.ts";
 import type { Batch, FrameGroup, Journal, RowRange } from "./journal.ts";
-import { encodeKey, keyLifeMs } from "./keys.ts";
 
 const seed = Number(process.env.JOURNAL_MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const encoder = new RowEncoder();

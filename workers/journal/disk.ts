@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import type { Log } from "../../server/ops/log.ts";
+import type { Log } from "../../base/log.ts";
 import type { Files, OpenFile } from "./files.ts";
 import { encodeFileHeader, encodeFrameHeader, fileHeaderBytes, frameHeaderBytes } from "./frame.ts";
+import { keyLifeMs } from "./idempotency-keys.ts";
 import type { AppendResult, Batch, FrameGroup, Journal, KeyRecord, OpenBatch } from "./journal.ts";
 import { KeyLog } from "./key-log.ts";
-import { keyLifeMs } from "./keys.ts";
 import { recordEnd } from "./notes.ts";
 import { journalIdName, type RecoveredFiles, type RecoveryReport, recoverFiles } from "./recover.ts";
 import { doneSuffix, Segment, segmentStem } from "./segment.ts";

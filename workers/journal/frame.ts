@@ -1,4 +1,4 @@
-import { rowFormatVersion } from "../../server/contract/row.ts";
+import { rowFormatVersion } from "../../contract/row.ts";
 
 /**
  * The bytes of a journal file: a header, twice, in a disk sector each, so that a damaged sector does not cost the file;

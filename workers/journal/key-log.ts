@@ -1,7 +1,7 @@
-import type { Log } from "../../server/ops/log.ts";
+import type { Log } from "../../base/log.ts";
 import type { Files, OpenFile } from "./files.ts";
 import { encodeFileHeader, encodeFrameHeader, type FileHeader, frameHeaderBytes } from "./frame.ts";
-import { keyLifeMs } from "./keys.ts";
+import { keyLifeMs } from "./idempotency-keys.ts";
 
 /** A log ends after this long or at this size, so that whole files can go when their last key has expired. */
 const rotateAfterMs = keyLifeMs / 6;

@@ -1,7 +1,7 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
-import { BrokenPromise, type End, JournalModel, type ModelOptions, type Step } from "./journal-model.ts";
-import type { Break, CallKind } from "./simulated-disk.ts";
+import { BrokenPromise, type End, JournalModel, type ModelOptions, type Step } from "../../testing/journal-model.ts";
+import type { Break, CallKind } from "../../testing/simulated-disk.ts";
 
 /** `JOURNAL_MODEL_RUNS` for long runs; `JOURNAL_MODEL_SEED` repeats one. */
 const runs = Number(process.env.JOURNAL_MODEL_RUNS ?? 600);

@@ -1,6 +1,6 @@
 import type { Files, OpenFile } from "./files.ts";
+import type { Extent } from "./frame-scan.ts";
 import { type RowRange, rangeName } from "./journal.ts";
-import type { Extent } from "./scan.ts";
 
 /**
  * What becomes known about a segment after it was written, in a file beside it: ranges that hold a refused row, where the

@@ -1,11 +1,11 @@
-import type { Log } from "../../server/ops/log.ts";
+import type { Log } from "../../base/log.ts";
 import type { DirectoryEntry, Files, OpenFile } from "./files.ts";
 import { decodeFileHeader, type FileHeaderResult, fileHeaderBytes, idPattern } from "./frame.ts";
+import { type Extent, type ScanResult, scanFrames } from "./frame-scan.ts";
+import { KeyMemory } from "./idempotency-keys.ts";
 import type { KeyRecord } from "./journal.ts";
 import { type ClosedKeyLog, keyLogPattern } from "./key-log.ts";
-import { KeyMemory } from "./keys.ts";
 import { type Notes, noNotes, notesSuffix, readNotes, recordEnd, recordGap } from "./notes.ts";
-import { type Extent, type ScanResult, scanFrames } from "./scan.ts";
 import { doneSuffix, Segment, segmentSuffix } from "./segment.ts";
 import { Window } from "./window.ts";
 

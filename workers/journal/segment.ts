@@ -1,10 +1,10 @@
 import type { Readable } from "node:stream";
-import { createBody, walkBufferBytes } from "./body.ts";
 import type { Files } from "./files.ts";
 import { fileHeaderBytes, frameHeaderBytes, type ReadFileHeader } from "./frame.ts";
+import { copyBytes, type Extent, walkFrames } from "./frame-scan.ts";
 import { type Batch, type RowRange, rangeName } from "./journal.ts";
 import { type NotesPlace, notesSuffix, recordSplit } from "./notes.ts";
-import { copyBytes, type Extent, walkFrames } from "./scan.ts";
+import { createBody, walkBufferBytes } from "./segment-body.ts";
 import { Window } from "./window.ts";
 
 export const segmentSuffix = ".seg";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createRandom } from "../../bench/random.ts";
+import { createRandom } from "../../base/random.ts";
 import { createRingMemory, RingConsumer, RingProducer } from "./ring.ts";
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
@@ -87,7 +87,7 @@ describe(`ring (seed ${seed})`, () => {
     const memory = createRingMemory(1 << 16);
     const producer = new RingProducer(memory);
     const frames = 200_000;
-    const worker = new Worker(new URL("./ring-verifier.ts", import.meta.url).href);
+    const worker = new Worker(new URL("../../testing/ring-verifier.ts", import.meta.url).href);
     const verdict = new Promise<string>((resolve) => {
       worker.onmessage = (event: MessageEvent<string>) => resolve(event.data);
     });

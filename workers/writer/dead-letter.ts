@@ -13,7 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { StoredEvent } from "../../server/contract/event.ts";
+import type { StoredEvent } from "../../contract/event.ts";
 
 /** One row that ClickHouse refused, with its reason: a line of `DATA_DIR/dead-letter/<day>.ndjson`. */
 export interface DeadLetter {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { ClickHouseError } from "@clickhouse/client";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "../../base/backoff.ts";
 import { classifyFailure } from "./failure.ts";
 
 const exception = (code: number, message = "made up. "): ClickHouseError =>

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { Readable } from "node:stream";
 import { ClickHouseError } from "@clickhouse/client";
-import type { Event } from "../../server/contract/event.ts";
-import { RowEncoder } from "../../server/contract/row.ts";
+import type { Event } from "../../contract/event.ts";
+import { RowEncoder } from "../../contract/row.ts";
+import type { RowStore } from "../clickhouse-client.ts";
 import { type Batch, type RowRange, rangeName } from "../journal/journal.ts";
-import type { RowStore } from "./clickhouse.ts";
 import type { DeadLetter, DeadLetterFile } from "./dead-letter.ts";
 import { createInserter, type Inserter } from "./inserter.ts";
 import { rollupGroupsSafe } from "./rollup-memory.ts";

@@ -1,10 +1,10 @@
+import { backoffMs } from "../../base/backoff.ts";
+import type { LogFields, LogLevel } from "../../base/log.ts";
+import { decodeRow, RowBinaryReader } from "../../contract/row.ts";
+import type { ClickHouseState } from "../../contract/stream.ts";
 import { applySchema } from "../../ddl/apply.ts";
-import { decodeRow, RowBinaryReader } from "../../server/contract/row.ts";
-import type { ClickHouseState } from "../../server/contract/stream.ts";
-import type { LogFields, LogLevel } from "../../server/ops/log.ts";
+import type { RowStore } from "../clickhouse-client.ts";
 import { type Batch, type RowRange, rangeName } from "../journal/journal.ts";
-import { backoffMs } from "./backoff.ts";
-import type { RowStore } from "./clickhouse.ts";
 import type { DeadLetterFile } from "./dead-letter.ts";
 import { classifyFailure, type Failure } from "./failure.ts";
 import { estimateRollupBytes, rollupBytesMax, rollupGroupsSafe } from "./rollup-memory.ts";

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Readable } from "node:stream";
-import { startTestStore, type TestEvent, type TestStore } from "../../ddl/test-store.ts";
-import { RowEncoder } from "../../server/contract/row.ts";
-import { PASSWORD } from "../clickhouse/test-engine.ts";
+import { RowEncoder } from "../../contract/row.ts";
+import { PASSWORD } from "../../testing/test-engine.ts";
+import { startTestStore, type TestEvent, type TestStore } from "../../testing/test-store.ts";
+import { createRowStore } from "../clickhouse-client.ts";
 import { type Batch, type RowRange, rangeName } from "../journal/journal.ts";
-import { createRowStore } from "./clickhouse.ts";
 import { createInserter } from "./inserter.ts";
 
 // A real engine on a machine that may be busy: a test that fails does so by its own assertion.

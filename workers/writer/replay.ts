@@ -1,4 +1,4 @@
-import { limits } from "../../server/contract/limits.ts";
+import { limits } from "../../contract/limits.ts";
 import { type DeadLetter, readReplays, recordReplays } from "./dead-letter.ts";
 
 export interface ReplayDeps {

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { Readable } from "node:stream";
 import fc from "fast-check";
-import type { Event } from "../../server/contract/event.ts";
-import { RowEncoder } from "../../server/contract/row.ts";
+import type { Event } from "../../contract/event.ts";
+import { RowEncoder } from "../../contract/row.ts";
 import { estimateRollupBytes, rollupBytesMax, rollupGroupsSafe } from "./rollup-memory.ts";
 
 type TimedEvent = Event & { timestamp: number };

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { Readable } from "node:stream";
+import type { RowStore } from "../clickhouse-client.ts";
 import type { Batch, Journal } from "../journal/journal.ts";
+import type { FromWriter } from "../protocol.ts";
 import { createRingMemory, RingConsumer, RingProducer } from "../ring/ring.ts";
-import type { RowStore } from "./clickhouse.ts";
 import type { Inserter } from "./inserter.ts";
-import type { FromWriter } from "./messages.ts";
 import { createWriter } from "./writer.ts";
 
 const nowMs = 1_800_000_000_000;

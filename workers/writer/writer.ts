@@ -1,9 +1,9 @@
-import type { LogFields, LogLevel } from "../../server/ops/log.ts";
+import type { LogFields, LogLevel } from "../../base/log.ts";
+import type { RowStore } from "../clickhouse-client.ts";
 import type { Batch, FrameGroup, Journal } from "../journal/journal.ts";
+import type { FromWriter, WriterOptions } from "../protocol.ts";
 import type { Frame, RingConsumer } from "../ring/ring.ts";
-import type { RowStore } from "./clickhouse.ts";
 import type { Inserter } from "./inserter.ts";
-import type { FromWriter, WriterOptions } from "./messages.ts";
 import { rollupGroupsSafe } from "./rollup-memory.ts";
 
 /** Most bytes of rows in one group, so in one fdatasync; a single larger frame still goes through, alone. */

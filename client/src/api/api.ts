@@ -1,12 +1,5 @@
 import { type Accessor, createSignal } from "solid-js";
-import type {
-  DeviceDetail,
-  Devices,
-  Events,
-  EventTypes,
-  History,
-  PipelineDetail,
-} from "../../../server/contract/read.ts";
+import type { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } from "../../../contract/read.ts";
 
 /** What each reading route answers. The shapes are the server's contract; only their types come here. */
 interface Answers {

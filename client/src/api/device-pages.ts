@@ -1,4 +1,4 @@
-import type { Device, Devices } from "../../../server/contract/read.ts";
+import type { Device, Devices } from "../../../contract/read.ts";
 import type { ApiFailure, ApiResult, Query } from "./api.ts";
 
 export type AskDevices = (query: Query, signal: AbortSignal) => Promise<ApiResult<Devices>>;

@@ -1,5 +1,5 @@
 import { createEffect, type JSX, on, onCleanup } from "solid-js";
-import type { HistoryPoint } from "../../../server/contract/read.ts";
+import type { HistoryPoint } from "../../../contract/read.ts";
 import { useApp } from "../context.tsx";
 import { formatCompact, formatValue } from "../format.ts";
 import { type PlotStep, withGaps } from "./history-steps.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { HistoryPoint } from "../../../server/contract/read.ts";
+import type { HistoryPoint } from "../../../contract/read.ts";
 import { withGaps, withSilence } from "./history-steps.ts";
 
 function at(second: number): HistoryPoint {

@@ -1,4 +1,4 @@
-import type { HistoryPoint } from "../../../server/contract/read.ts";
+import type { HistoryPoint } from "../../../contract/read.ts";
 
 /** How many steps without events a line passes over, of a type that reports in every step. */
 const joinedSteps = 2.5;

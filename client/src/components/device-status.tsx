@@ -1,5 +1,5 @@
 import type { JSX } from "solid-js";
-import type { DeviceStatus } from "../../../server/contract/read.ts";
+import type { DeviceStatus } from "../../../contract/read.ts";
 import { formatCompact, formatDuration } from "../format.ts";
 
 /** Filled and hollow, and in words: never by colour alone. */

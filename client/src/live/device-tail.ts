@@ -1,6 +1,6 @@
 import { makeEventListener } from "@solid-primitives/event-listener";
 import { type Accessor, createSignal, onCleanup } from "solid-js";
-import type { DeviceUpdate } from "../../../server/contract/stream.ts";
+import type { DeviceUpdate } from "../../../contract/stream.ts";
 import { queryString } from "../api/api.ts";
 import { browserSharedStreamDeps, makeSharedStream, type SharedStream } from "./shared-stream.ts";
 

@@ -1,6 +1,6 @@
 import { makeEventListener } from "@solid-primitives/event-listener";
 import { type Accessor, batch, createMemo, createSignal, onCleanup } from "solid-js";
-import type { Pipeline, Update } from "../../../server/contract/stream.ts";
+import type { Pipeline, Update } from "../../../contract/stream.ts";
 import type { Api } from "../api/api.ts";
 import type { KeptData } from "../pwa/kept-data.ts";
 import { type ConnectionView, describeConnection } from "./connection.ts";

@@ -1,5 +1,5 @@
 import { type Accessor, createSignal, type Setter } from "solid-js";
-import type { TypeAggregate } from "../../../server/contract/stream.ts";
+import type { TypeAggregate } from "../../../contract/stream.ts";
 
 const figureNames = [
   "event_count",

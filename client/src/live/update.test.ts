@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { History } from "../../../server/contract/read.ts";
+import type { History } from "../../../contract/read.ts";
 import { historyRates, parseUpdate } from "./update.ts";
 
 const start = Date.UTC(2026, 0, 1);

@@ -1,5 +1,5 @@
-import type { History } from "../../../server/contract/read.ts";
-import type { Update } from "../../../server/contract/stream.ts";
+import type { History } from "../../../contract/read.ts";
+import type { Update } from "../../../contract/stream.ts";
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;

@@ -1,7 +1,7 @@
 import { createEffect, createMemo, createSignal, For, type JSX, lazy, Show, Suspense } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
-import type { StoredEvent } from "../../../server/contract/event.ts";
-import type { DeviceDetail } from "../../../server/contract/read.ts";
+import type { StoredEvent } from "../../../contract/event.ts";
+import type { DeviceDetail } from "../../../contract/read.ts";
 import { createQuery } from "../api/query.ts";
 import { CurlHint } from "../components/curl-hint.tsx";
 import { Status, usualInterval } from "../components/device-status.tsx";

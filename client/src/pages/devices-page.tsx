@@ -1,6 +1,6 @@
 import { createVirtualizer } from "@tanstack/solid-virtual";
 import { createEffect, createMemo, createSignal, For, type JSX, on, onCleanup, Show, untrack } from "solid-js";
-import type { Device } from "../../../server/contract/read.ts";
+import type { Device } from "../../../contract/read.ts";
 import { type DevicePages, deviceRowsMax, makeDevicePages } from "../api/device-pages.ts";
 import { CurlHint } from "../components/curl-hint.tsx";
 import { Status, usualInterval } from "../components/device-status.tsx";

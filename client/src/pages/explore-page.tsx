@@ -1,5 +1,5 @@
 import { createMemo, createSignal, For, type JSX, lazy, Show, Suspense } from "solid-js";
-import type { History, HistoryPoint } from "../../../server/contract/read.ts";
+import type { History, HistoryPoint } from "../../../contract/read.ts";
 import type { ApiResult } from "../api/api.ts";
 import { createQuery } from "../api/query.ts";
 import { afterPaint } from "../charts/after-paint.ts";

@@ -1,5 +1,5 @@
 import { createMemo, For, Index, type JSX, on, Show } from "solid-js";
-import type { PipelineDetail } from "../../../server/contract/read.ts";
+import type { PipelineDetail } from "../../../contract/read.ts";
 import { createQuery } from "../api/query.ts";
 import { Icon } from "../components/icons.tsx";
 import { Blank, Notice } from "../components/notice.tsx";

@@ -1,4 +1,4 @@
-import type { Update } from "../../../server/contract/stream.ts";
+import type { Update } from "../../../contract/stream.ts";
 import { isUpdate } from "../live/update.ts";
 
 /** What an offline reload can show: the last update, when it arrived, and the chart as it was. */

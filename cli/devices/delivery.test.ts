@@ -1,0 +1,223 @@
+import { afterEach, expect, test } from "bun:test";
+import { createRandom } from "../../base/random.ts";
+import { type IngestStub, type StubAnswer, startIngestStub } from "../../testing/ingest-stub.ts";
+import { backoffMs, createDelivery, pause } from "./delivery.ts";
+import { type Batch, createPost, encodeBatch, type Outcome, type Post, parseRetryAfter } from "./post.ts";
+
+const stubs: IngestStub[] = [];
+afterEach(async () => {
+  for (const stub of stubs.splice(0)) await stub.stop();
+});
+
+async function stub(script: readonly StubAnswer[]): Promise<IngestStub> {
+  const started = await startIngestStub(script);
+  stubs.push(started);
+  return started;
+}
+
+const batch = (key: string, events = 2): Batch =>
+  encodeBatch(
+    key,
+    Array.from({ length: events }, (_, index) => ({ device_id: key, event_type: "t", value_float: index })),
+  );
+const postTo = (url: string, key = "") => createPost({ url, key, timeoutMs: 10_000, now: () => 0 });
+const post = async (script: readonly StubAnswer[]) => await postTo((await stub(script)).url)(batch("k"));
+
+/** Pauses that are over at once, and what they should have lasted. */
+function recordedPauses() {
+  const pausesMs: number[] = [];
+  return { pausesMs, pause: async (ms: number) => void pausesMs.push(ms) };
+}
+
+/** A `post` whose answers the test gives, one by one. */
+function manualPost() {
+  const asked: { batch: Batch; answer: (outcome: Outcome) => void }[] = [];
+  const post: Post = (sent) => new Promise((answer) => asked.push({ batch: sent, answer }));
+  return { asked, post };
+}
+
+const acknowledgedOutcome: Outcome = { kind: "acknowledged" };
+const unreachable: Outcome = { kind: "unreachable", message: "gone" };
+/** Lets everything that is ready run. */
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+test("each answer of the service is what INTERFACE says it is", async () => {
+  const error = JSON.stringify({ error: { code: "c", message: "m" } });
+  expect(await post(["accept"])).toEqual({ kind: "acknowledged" });
+  expect(await post([{ status: 503, headers: { "Retry-After": "2" }, body: error }])).toEqual({
+    kind: "refused",
+    status: 503,
+    retryAfterMs: 2000,
+    message: "c: m",
+  });
+  expect(await post([{ status: 429, body: "busy" }])).toMatchObject({
+    kind: "refused",
+    retryAfterMs: 0,
+    message: "busy",
+  });
+  for (const status of [400, 401, 403, 413, 415, 422]) {
+    expect(await post([{ status, body: error }])).toEqual({ kind: "rejected", status, message: "c: m" });
+  }
+  expect(await post(["drop"])).toMatchObject({ kind: "unreachable" });
+});
+
+test("a 2xx that is not Sluice's own, or of another count, is no acknowledgement", async () => {
+  for (const body of ["<html>", "{}", JSON.stringify({ status: "queued", event_count: 1 })]) {
+    expect(await post([{ status: 200, body }])).toMatchObject({ kind: "rejected", status: 200 });
+  }
+});
+
+test("the key travels as bearer, and not at all when there is none", async () => {
+  const service = await stub([]);
+  await postTo(service.url)(batch("a"));
+  await postTo(service.url, "secret")(batch("b"));
+  expect(service.authorizations).toEqual([undefined, "Bearer secret"]);
+});
+
+test("Retry-After is seconds or a date, bounded, and nothing when it is neither", () => {
+  const nowMs = Date.UTC(2026, 0, 1);
+  const date = new Date(nowMs + 5000).toUTCString();
+  expect(
+    ["3", date, "99999999", "soon", "0", new Date(0).toUTCString()].map((text) => parseRetryAfter(text, nowMs)),
+  ).toEqual([3000, 5000, 600_000, 0, 0, 0]);
+  expect(parseRetryAfter(null, nowMs)).toBe(0);
+});
+
+test("backoff is anywhere below a ceiling that doubles up to five seconds, and never less than Retry-After", () => {
+  expect([0, 1, 2, 5, 6, 1_000_000].map((attempt) => backoffMs(attempt, 0, () => 1))).toEqual([
+    100, 200, 400, 3200, 5000, 5000,
+  ]);
+  expect(backoffMs(3, 0, () => 0)).toBe(0);
+  expect(backoffMs(3, 2000, () => 0.5)).toBe(2400);
+});
+
+test("refused, dropped and lost answers are sent again until acknowledged, and everything is stored once", async () => {
+  const seed = 7;
+  const random = createRandom(seed);
+  const faults: StubAnswer[] = ["drop", "lose", { status: 503 }, { status: 429, headers: { "Retry-After": "1" } }];
+  const script = Array.from({ length: 200 }, () => (random() < 0.5 ? "accept" : faults[Math.floor(random() * 4)]!));
+  const service = await stub(script);
+  const pauses = recordedPauses();
+  const acknowledged: string[] = [];
+  const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
+  const delivery = createDelivery<Batch>(
+    {
+      post: postTo(service.url),
+      pause: pauses.pause,
+      random,
+      onAcknowledged(done) {
+        acknowledged.push(done.idempotencyKey);
+        if (acknowledged.length === 60) finish();
+      },
+    },
+    { maxInFlight: 5, maxWaitingEvents: 1_000 },
+  );
+  for (let index = 0; index < 60; index++) delivery.offer(batch(`batch-${index}`));
+  await finished;
+  expect(new Set(acknowledged).size).toBe(60);
+  expect(service.events()).toHaveLength(120);
+  const { counts } = delivery;
+  expect(counts).toMatchObject({ offered: 120, acknowledged: 120, pending: 0, dropped: 0, rejected: 0 });
+  expect(counts.refusedRequests).toBeGreaterThan(0);
+  expect(counts.unreachableRequests).toBeGreaterThan(0);
+  expect(pauses.pausesMs).toHaveLength(counts.refusedRequests + counts.unreachableRequests);
+});
+
+test("a device's batches arrive in order, one request at a time, over a service that comes and goes", async () => {
+  const { asked, post } = manualPost();
+  const delivery = createDelivery<Batch>(
+    { post, pause: recordedPauses().pause, random: Math.random },
+    { maxInFlight: 1, maxWaitingEvents: 100 },
+  );
+  for (const key of ["a", "b", "c"]) delivery.offer(batch(key));
+  const order: string[] = [];
+  for (const outcome of [
+    unreachable,
+    unreachable,
+    acknowledgedOutcome,
+    acknowledgedOutcome,
+    unreachable,
+    acknowledgedOutcome,
+  ]) {
+    await settle();
+    expect(asked).toHaveLength(order.length + 1);
+    order.push(asked.at(-1)!.batch.idempotencyKey);
+    asked.at(-1)!.answer(outcome);
+  }
+  await settle();
+  expect(order).toEqual(["a", "a", "a", "b", "c", "c"]);
+  expect(delivery.counts).toMatchObject({ acknowledged: 6, pending: 0, unreachableRequests: 3 });
+});
+
+test("a full queue drops its oldest and counts every event of them", async () => {
+  const { asked, post } = manualPost();
+  const delivery = createDelivery<Batch>(
+    { post, pause: recordedPauses().pause, random: Math.random },
+    { maxInFlight: 1, maxWaitingEvents: 10 },
+  );
+  delivery.offer(batch("under way", 4));
+  for (const [index, events] of [3, 3, 4, 5].entries()) delivery.offer(batch(`waiting-${index}`, events));
+  expect(delivery.counts).toMatchObject({ offered: 19, dropped: 6, pending: 13 });
+  const delivered: string[] = [];
+  while (delivery.counts.pending > 0) {
+    delivered.push(asked.at(-1)!.batch.idempotencyKey);
+    asked.at(-1)!.answer(acknowledgedOutcome);
+    await settle();
+  }
+  expect(delivered).toEqual(["under way", "waiting-2", "waiting-3"]);
+  expect(delivery.counts).toMatchObject({ offered: 19, acknowledged: 13, dropped: 6, rejected: 0, pending: 0 });
+});
+
+test("what can never be accepted is not tried again and does not hold up the rest", async () => {
+  const service = await stub([{ status: 422 }]);
+  const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
+  const delivery = createDelivery<Batch>(
+    { post: postTo(service.url), pause: recordedPauses().pause, random: Math.random, onAcknowledged: () => finish() },
+    { maxInFlight: 1, maxWaitingEvents: 10 },
+  );
+  delivery.offer(batch("bad", 3));
+  delivery.offer(batch("good", 2));
+  await finished;
+  expect([...service.stored.keys()]).toEqual(["good"]);
+  expect(delivery.counts).toMatchObject({ rejected: 3, acknowledged: 2, pending: 0 });
+});
+
+test("draining tries at once what waits for its next attempt, and ends when all is acknowledged", async () => {
+  const { asked, post } = manualPost();
+  const delivery = createDelivery<Batch>({ post, pause, random: () => 1 }, { maxInFlight: 1, maxWaitingEvents: 10 });
+  delivery.offer(batch("a"));
+  delivery.offer(batch("b"));
+  // Ten minutes that only the draining can cut short.
+  asked[0]!.answer({ kind: "refused", status: 503, retryAfterMs: 600_000, message: "" });
+  await settle();
+  const drained = delivery.drain(600_000);
+  for (const index of [1, 2]) {
+    await settle();
+    asked[index]!.answer(acknowledgedOutcome);
+  }
+  await drained;
+  expect(delivery.counts).toMatchObject({ acknowledged: 4, pending: 0 });
+  await delivery.drain(600_000);
+});
+
+test("draining gives up at its limit, and nothing is sent after the stop", async () => {
+  const { asked, post } = manualPost();
+  const delivery = createDelivery<Batch>({ post, pause, random: () => 1 }, { maxInFlight: 1, maxWaitingEvents: 10 });
+  delivery.offer(batch("a"));
+  delivery.offer(batch("b"));
+  await delivery.drain(1);
+  delivery.stop();
+  asked[0]!.answer(unreachable);
+  await settle();
+  expect(asked).toHaveLength(1);
+  expect(delivery.counts).toMatchObject({ offered: 4, acknowledged: 0, pending: 4 });
+});
+
+test("a pause ends when it is woken, also when that was before", async () => {
+  const wake = new AbortController();
+  const woken = pause(600_000, wake.signal);
+  wake.abort();
+  await woken;
+  await pause(600_000, wake.signal);
+  await pause(0, new AbortController().signal);
+});

@@ -1,0 +1,200 @@
+/** Process entry: a fleet at a constant rate. `npm run simulate -- --help` */
+import { createLatency } from "../../base/latency.ts";
+import { destinationOptions, integerBetween, numberBetween, parseArguments } from "./arguments.ts";
+import { createDelivery, pause } from "./delivery.ts";
+import { createFleet } from "./fleet.ts";
+import { type Batch, createPost, encodeBatch, type Outcome } from "./post.ts";
+import { createSchedule, paceBatches, usualBatchSize } from "./schedule.ts";
+import { createStatusLine } from "./status-line.ts";
+import { addTotals, type Totals, totalsOf, totalsRecord } from "./totals.ts";
+
+const maxInFlight = 64;
+/** About 100 MB of requests; past it the oldest are given up, and the exit code says so. */
+const maxWaitingEvents = 500_000;
+/** Of the service, unless it was told otherwise. */
+const largestBatch = 10_000;
+const requestTimeoutMs = 30_000;
+const drainMs = 60_000;
+const quietMs = 10_000;
+const progressMs = 500;
+
+const parsed = parseArguments(process.argv.slice(2), {
+  usage: "npm run simulate -- [options]",
+  about: `A fleet of devices at a constant rate, whatever the answers (open loop). Refused requests are sent again; latency counts
+from when a request was due. Ends with what was acknowledged, for each type, and the query that must give the same.
+Exit code 1 when events were given up: ${maxWaitingEvents} waited already, the service rejected them, or ${drainMs / 1000} s after the
+end they were still not accepted.`,
+  options: {
+    ...destinationOptions(process.env.SLUICE_KEY),
+    devices: {
+      value: "N",
+      help: "devices in the fleet",
+      fallback: 10_000,
+      parse: integerBetween(1, 1_000_000),
+      allowed: "1 to 1000000",
+    },
+    rate: {
+      value: "N",
+      help: "events per second",
+      fallback: 5_000,
+      parse: numberBetween(0.1, 1_000_000),
+      allowed: "0.1 to 1000000",
+    },
+    seconds: {
+      value: "N",
+      help: "how long",
+      fallback: 60,
+      parse: numberBetween(0.1, 1e7),
+      allowed: "a number of seconds from 0.1",
+    },
+    batch: {
+      value: "N",
+      help: "events in a request",
+      fallback: 0,
+      fallbackText: "what makes 50 requests a second",
+      parse: integerBetween(1, largestBatch),
+      allowed: `1 to ${largestBatch}`,
+    },
+    seed: {
+      value: "N",
+      help: "of all values and devices",
+      fallback: 1,
+      parse: integerBetween(0, 2 ** 32 - 1),
+      allowed: "0 to 4294967295",
+    },
+    json: { help: "print the result as JSON on standard output; progress goes to standard error either way" },
+  },
+});
+if (parsed.kind === "help") {
+  console.log(parsed.text);
+  process.exit(0);
+}
+if (parsed.kind === "wrong") {
+  console.error(parsed.message);
+  process.exit(2);
+}
+
+interface FleetBatch extends Batch {
+  readonly dueMs: number;
+  readonly totals: Totals;
+}
+
+const { url, key, devices, rate, seconds, seed, json } = parsed.values;
+const batchSize = parsed.values.batch || usualBatchSize(rate, largestBatch);
+/** Not the seed: a second run with one seed within the hour would be taken for a repetition of the first. */
+const run = crypto.randomUUID();
+const fleet = createFleet({ devices, seed, run });
+const schedule = createSchedule({ rate, seconds, batchSize });
+const line = createStatusLine(process.stderr, { quietMs, now: () => performance.now() });
+const stopping = new AbortController();
+const latency = createLatency();
+const acknowledged: Totals = new Map();
+/** Texts of refusals that were told already. */
+const told = new Set<string>();
+const maxTold = 20;
+
+const delivery = createDelivery<FleetBatch>(
+  {
+    post: createPost({ url, key, timeoutMs: requestTimeoutMs, now: Date.now }),
+    pause,
+    random: Math.random,
+    onAcknowledged(batch) {
+      latency.record((performance.now() - batch.dueMs) * 1000);
+      addTotals(acknowledged, batch.totals);
+    },
+    onOutcome: tell,
+  },
+  { maxInFlight, maxWaitingEvents },
+);
+
+function tell(outcome: Outcome): void {
+  if (outcome.kind === "acknowledged") return;
+  const text = outcome.kind === "unreachable" ? outcome.message : `${outcome.status} ${outcome.message}`;
+  if (!told.has(text) && told.size < maxTold) {
+    told.add(text);
+    line.say(`${outcome.kind}: ${text}`);
+  }
+  if (outcome.kind === "rejected" && (outcome.status === 401 || outcome.status === 403)) stopping.abort();
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopping.abort());
+
+line.say(`${devices} devices, ${rate} events/s in requests of ${batchSize}, ${seconds} s → ${url}; seed ${seed}`);
+const startMs = performance.now();
+const startEpochMs = Date.now();
+let shownMs = startMs;
+let shownAcknowledged = 0;
+const progress = setInterval(() => line.status(progressText()), progressMs);
+
+const batchesSent = await paceBatches(
+  schedule,
+  (batch, dueMs) => {
+    const events = Array.from({ length: batch.size }, (_, index) =>
+      fleet.next(startEpochMs + schedule.eventMs(batch.firstEvent + index)),
+    );
+    const key = `${run}-${batch.firstEvent}`;
+    delivery.offer({ ...encodeBatch(key, events), dueMs, totals: totalsOf(events) });
+  },
+  { now: () => performance.now(), pause, stop: stopping.signal },
+);
+const sentMs = performance.now();
+await delivery.drain(drainMs);
+delivery.stop();
+clearInterval(progress);
+line.close();
+
+const { counts } = delivery;
+const givenUp = counts.dropped + counts.rejected + counts.pending;
+const { p50_ms, p99_ms, max_ms } = latency.summary();
+const result = {
+  run,
+  seed,
+  devices,
+  seconds: (sentMs - startMs) / 1000,
+  requests: batchesSent,
+  offered: counts.offered,
+  acknowledged: counts.acknowledged,
+  given_up: givenUp,
+  refused_requests: counts.refusedRequests,
+  unreachable_requests: counts.unreachableRequests,
+  latency_ms: { p50: p50_ms, p99: p99_ms, max: max_ms },
+  types: totalsRecord(acknowledged),
+  query: `SELECT event_type, count() AS count, sum(value_float) AS sum FROM telemetry_events WHERE metadata['run'] = '${run}' GROUP BY event_type ORDER BY event_type`,
+};
+process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : resultText());
+process.exit(givenUp > 0 ? 1 : 0);
+
+function progressText(): string {
+  const nowMs = performance.now();
+  const { offered, acknowledged, pending, refusedRequests, unreachableRequests } = delivery.counts;
+  const perSecond = Math.round(((acknowledged - shownAcknowledged) * 1000) / Math.max(1, nowMs - shownMs));
+  shownMs = nowMs;
+  shownAcknowledged = acknowledged;
+  const { p50_ms, p99_ms } = latency.summary();
+  return [
+    `${((nowMs - startMs) / 1000).toFixed(0)} s`,
+    `sent ${offered}`,
+    `acknowledged ${acknowledged}`,
+    `${perSecond}/s`,
+    `waiting ${pending}`,
+    `refused ${refusedRequests + unreachableRequests}`,
+    `p50 ${p50_ms.toFixed(1)} ms`,
+    `p99 ${p99_ms.toFixed(1)} ms`,
+  ].join("  ");
+}
+
+function resultText(): string {
+  const rows = Object.entries(result.types).map(
+    ([type, { count, sum }]) => `  ${type.padEnd(18)}${String(count).padStart(12)}${String(sum ?? "–").padStart(20)}`,
+  );
+  return [
+    `${counts.acknowledged} of ${counts.offered} events acknowledged, ${givenUp} given up`,
+    `${counts.refusedRequests} requests refused, ${counts.unreachableRequests} unanswered; all were sent again`,
+    `latency from due to acknowledged: p50 ${p50_ms} ms, p99 ${p99_ms} ms, longest ${max_ms} ms`,
+    `  ${"acknowledged".padEnd(18)}${"count".padStart(12)}${"sum of values".padStart(20)}`,
+    ...rows,
+    "ClickHouse must say the same:",
+    result.query,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,76 @@
+import { afterEach, expect, test } from "bun:test";
+import { Readable } from "node:stream";
+import { createRowStore } from "./clickhouse-client.ts";
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** A server that knows these settings, and keeps what each insert was told. */
+function startServer(known: readonly string[]) {
+  const server = {
+    known,
+    lookups: 0,
+    inserts: [] as Record<string, string>[],
+    fails: false,
+    url: "",
+  };
+  const listener = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      const parameters = Object.fromEntries(new URL(request.url).searchParams);
+      const text = await request.text();
+      const headers = { "X-ClickHouse-Query-Id": parameters.query_id ?? "" };
+      if (text.includes("system.settings") || parameters.query?.includes("system.settings")) {
+        server.lookups++;
+        return new Response(server.known.map((name) => `${JSON.stringify({ name })}\n`).join(""), { headers });
+      }
+      server.inserts.push(parameters);
+      return server.fails
+        ? new Response("Code: 210. DB::Exception: gone. ", { status: 500, headers })
+        : new Response("", { headers });
+    },
+  });
+  server.url = `http://127.0.0.1:${listener.port}`;
+  cleanups.push(() => listener.stop(true));
+  return server;
+}
+
+function createStore(...urls: string[]) {
+  const store = createRowStore({ urls, user: "default", password: "", database: "default" }, 5_000);
+  cleanups.push(() => store.close());
+  const insert = (token: string): Promise<void> => store.insert(Readable.from([Buffer.from("rows")]), token, 5_000);
+  return { store, insert };
+}
+
+test("a release that knows deduplicate_insert is told it, one that does not is not", async () => {
+  for (const [known, expected] of [
+    [["deduplicate_insert"], "enable"],
+    [[], undefined],
+  ] as const) {
+    const server = startServer(known);
+    const { insert } = createStore(server.url);
+    await insert("a");
+    await insert("b");
+    expect(server.inserts.map((told) => told.deduplicate_insert)).toEqual([expected, expected] as string[]);
+    for (const told of server.inserts) expect(told).toMatchObject({ insert_deduplicate: "1", async_insert: "0" });
+    expect(server.lookups).toBe(1);
+  }
+});
+
+test("a server that comes back as another release, and another replica, are asked what they know", async () => {
+  const [older, newer] = [startServer([]), startServer(["deduplicate_insert"])];
+  const { store, insert } = createStore(older.url, newer.url);
+  await insert("a");
+  older.fails = true;
+  await expect(insert("b")).rejects.toThrow("gone");
+  store.failOver();
+  await insert("b");
+  expect(newer.inserts[0]).toMatchObject({ deduplicate_insert: "enable", insert_deduplication_token: "b" });
+  Object.assign(older, { fails: false, known: ["deduplicate_insert"] });
+  store.failOver();
+  await insert("c");
+  expect(older.inserts.at(-1)).toMatchObject({ deduplicate_insert: "enable", insert_deduplication_token: "c" });
+});

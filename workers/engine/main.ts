@@ -1,0 +1,164 @@
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import type { Server } from "bun";
+import { type Engine, openEngine } from "./engine.ts";
+import { claimFolder } from "./folder-lock.ts";
+import { createHttpHandler, type HttpHandler, MAX_INSERT_BYTES } from "./http.ts";
+import { createLibc } from "./libc.ts";
+import { type EngineProcessMessage, type EngineProcessOptions, parseEngineProcessOptions } from "./options.ts";
+
+/**
+ * The embedded engine's process: `bun workers/engine/main.ts`, options as one JSON line on standard input.
+ *
+ * While standard input is open its parent lives; when it ends, so does the process, at once, whatever the parent died
+ * of. The engine's files are made to survive that. With `"detached": true` it serves until SIGTERM:
+ *
+ *   echo '{"dataDir":"/tmp/ch","port":8123,"password":"secret","detached":true}' | bun workers/engine/main.ts
+ */
+
+const say = (message: EngineProcessMessage): void => {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+};
+
+/** Not `process.exit`: libchdb's exit hooks wait for threads that the runtime has already stopped, and hang. */
+const exitNow = (code: number): never => createLibc().exit(code);
+
+async function main(): Promise<void> {
+  // Before the engine loads: it takes the zone of the process for the server's.
+  const libc = createLibc();
+  libc.setEnvironment("TZ", "UTC");
+  // A bug ends the process at once, and the supervisor starts a clean one.
+  process.on("uncaughtException", (error) => {
+    process.stderr.write(`embedded ClickHouse: ${error instanceof Error ? error.stack : String(error)}\n`);
+    exitNow(1);
+  });
+  const input = Bun.stdin.stream().getReader();
+  const line = await readLine(input);
+  const parsed = parseEngineProcessOptions(line);
+  if (!parsed.ok) return refuse("options", parsed.reason);
+  const { options } = parsed;
+  if (!options.detached) void exitWhenEnded(input);
+
+  const folder = join(resolve(options.dataDir), "clickhouse");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const claim = await claimFolder(libc, folder, options.detached ? null : process.ppid);
+  if (!claim.ok) return refuse("folder_in_use", claim.reason);
+  if (claim.replacedPid !== null)
+    say({ kind: "log", level: "warn", message: `killed the stale engine ${claim.replacedPid}` });
+
+  // The port first: opening the engine takes longer, and a port that is taken is the likelier failure.
+  let handle: HttpHandler = async () => new Response("The engine is starting.\n", { status: 503 });
+  const server = serve(options.port, (request, received) => handle(request, received));
+  if (!server.ok) return refuse("port_in_use", server.reason);
+
+  const opened = await openEngine({
+    folder,
+    libraryPath: libraryPath(),
+    database: options.database,
+    memoryBytes: options.memoryBytes,
+    onRepair: (message) => say({ kind: "log", level: "warn", message }),
+  });
+  if (!opened.ok) return refuse("engine", opened.reason);
+  handle = createHttpHandler(opened.engine, {
+    service: { user: options.user, password: options.password },
+    database: options.database,
+    readerLimits: {
+      max_execution_time: 60,
+      max_result_rows: 10_000_000,
+      max_result_bytes: 1024 * 1024 * 1024,
+      max_memory_usage: Math.floor(options.memoryBytes / 4),
+      max_temporary_data_on_disk_size_for_query: 1024 * 1024 * 1024,
+      max_threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+    },
+  });
+  stopOnSignal(opened.engine, server.server, options, () => {
+    handle = async () => new Response("The engine is stopping.\n", { status: 503 });
+  });
+  say({ kind: "ready", port: server.server.port ?? 0, version: opened.engine.version });
+}
+
+function refuse(cause: Extract<EngineProcessMessage, { kind: "refused" }>["cause"], reason: string): void {
+  say({ kind: "refused", cause, reason });
+  exitNow(1);
+}
+
+type Input = { read(): Promise<{ done: boolean; value?: Uint8Array | undefined }> };
+
+const MAX_LINE_BYTES = 64 * 1024;
+
+async function readLine(input: Input): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  while (text.length < MAX_LINE_BYTES) {
+    const { done, value } = await input.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+    const end = text.indexOf("\n");
+    if (end !== -1) return text.slice(0, end);
+  }
+  return text;
+}
+
+async function exitWhenEnded(input: Input): Promise<void> {
+  for (;;) {
+    const { done } = await input.read();
+    if (done) exitNow(0);
+  }
+}
+
+const BODY_IDLE_TIMEOUT_S = 60;
+
+type ServeResult = { ok: true; server: Server<undefined> } | { ok: false; reason: string };
+
+function serve(port: number, handle: HttpHandler): ServeResult {
+  try {
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port,
+      development: false,
+      // Said outright: with `development: false` Bun shares the port unless told not to.
+      reusePort: false,
+      // A result that breaks off has told its client; without this the runtime prints it as an uncaught error.
+      error: () => new Response("Internal error.\n", { status: 500 }),
+      maxRequestBodySize: MAX_INSERT_BYTES,
+      // For a body on its way in; a statement may then say nothing for as long as it runs.
+      idleTimeout: BODY_IDLE_TIMEOUT_S,
+      fetch: (request, self) => handle(request, () => self.timeout(request, 0)),
+    });
+    return { ok: true, server };
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE")
+      return { ok: false, reason: `port ${port} of 127.0.0.1 is taken by another program` };
+    return { ok: false, reason: `cannot listen on 127.0.0.1:${port}: ${error}` };
+  }
+}
+
+function stopOnSignal(
+  engine: Engine,
+  server: Server<undefined>,
+  options: EngineProcessOptions,
+  refuseRequests: () => void,
+): void {
+  let stopping = false;
+  const stop = async () => {
+    if (stopping) return;
+    stopping = true;
+    // What is under way goes on; open connections may still ask, and are answered.
+    refuseRequests();
+    void server.stop();
+    await engine.stop(options.shutdownTimeoutMs);
+    exitNow(0);
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}
+
+/** Only the path: `chdb` itself would load a second copy of the engine. */
+function libraryPath(): string {
+  const { libchdbPath }: { libchdbPath: () => string } = createRequire(import.meta.url)("chdb/libchdb");
+  return libchdbPath();
+}
+
+if (import.meta.main) await main();

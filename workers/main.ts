@@ -1,0 +1,123 @@
+/** Entry of the writer thread. */
+import { randomBytes } from "node:crypto";
+import { createRowStore, type RowStore } from "./clickhouse-client.ts";
+import { openDiskJournal } from "./journal/disk.ts";
+import { realFiles } from "./journal/files.ts";
+import type { FromWriter, RedisOptions, ToWriter, WriterOptions } from "./protocol.ts";
+import { RingConsumer } from "./ring/ring.ts";
+import { openDeadLetterFile } from "./writer/dead-letter.ts";
+import { createInserter, type Inserter } from "./writer/inserter.ts";
+import { createWriter, type Writer } from "./writer/writer.ts";
+
+declare const self: Worker;
+
+const post = (message: FromWriter, transfer: Transferable[] = []): void => self.postMessage(message, transfer);
+const log: Parameters<typeof createWriter>[0]["log"] = (level, message, fields = {}) =>
+  post({ type: "log", level, message, fields });
+
+/** A writer over either journal. */
+interface OpenedWriter {
+  readonly writer: Omit<Writer, "connect">;
+  readonly connect: (store: RowStore, createInserter: () => Inserter) => void;
+  readonly found: Pick<Extract<FromWriter, { type: "ready" }>, "recovered" | "keys" | "shards">;
+}
+
+/** Loaded for this only: without REDIS_URL nothing of it is. */
+async function openShared(redis: RedisOptions, options: WriterOptions): Promise<OpenedWriter> {
+  const { createRedisWriter } = await import("./redis/redis-writer.ts");
+  const { refuseDiskJournal } = await import("./redis/refuse-disk-journal.ts");
+  refuseDiskJournal(options.journalDirectory);
+  const writer = createRedisWriter(
+    { ring: new RingConsumer(options.ring), now: Date.now, post, log, randomId: () => randomBytes(8).toString("hex") },
+    redis,
+    options,
+  );
+  const shards = await writer.ready;
+  return {
+    writer: { ...writer, recoveredTaken: () => undefined, sealedGroups: () => undefined },
+    connect: writer.connect,
+    found: { recovered: [], keys: [], shards },
+  };
+}
+
+async function openOnDisk(options: WriterOptions): Promise<OpenedWriter> {
+  const { journal, keys } = await openDiskJournal({
+    files: realFiles,
+    directory: options.journalDirectory,
+    maxBytes: options.journalMaxBytes,
+    nowMs: Date.now,
+    log,
+  });
+  const writer = createWriter(
+    {
+      ring: new RingConsumer(options.ring),
+      journal,
+      now: Date.now,
+      monotonicNow: () => performance.now(),
+      post,
+      log,
+    },
+    options,
+  );
+  return {
+    writer,
+    connect: (store, create) => writer.connect(store, create()),
+    found: { recovered: journal.sealed.map((batch) => batch.rowCount), keys, shards: 1 },
+  };
+}
+
+async function start(options: WriterOptions): Promise<(message: ToWriter) => void> {
+  const deadLetters = openDeadLetterFile(options.deadLetterDirectory, options.deadLetterMaxBytes, () => new Date());
+  const { writer, connect, found } = await (options.redis ? openShared(options.redis, options) : openOnDisk(options));
+  post({ type: "ready", ...found, deadLetters: deadLetters.count });
+  writer.wake();
+
+  return (message) => {
+    switch (message.type) {
+      case "wake":
+        return writer.wake();
+      case "query":
+        return writer.query(message.id, message.sql);
+      case "recovered_taken":
+        return writer.recoveredTaken();
+      case "groups":
+        return writer.sealedGroups(message.groupsMax);
+      case "clickhouse": {
+        const store = createRowStore(message.address, options.insertTimeoutMs);
+        return connect(store, () =>
+          createInserter(
+            {
+              store,
+              deadLetters,
+              log,
+              now: Date.now,
+              random: Math.random,
+              pause: (ms) => Promise.race([Bun.sleep(ms), writer.stopping]),
+              onStatus: () => writer.postStatus(),
+            },
+            { ...options, database: message.address.database, cluster: message.address.cluster ?? null },
+          ),
+        );
+      }
+      case "stop":
+        void writer.stop(message.timeoutMs).then((leftRows) => {
+          deadLetters.close();
+          post({ type: "stopped", leftRows });
+          self.onmessage = null;
+        });
+    }
+  };
+}
+
+let handle: Promise<(message: ToWriter) => void> | undefined;
+self.onmessage = (event: MessageEvent<ToWriter>) => {
+  const message = event.data;
+  if (message.type === "start") {
+    handle = start(message.options);
+    handle.catch((error: unknown) =>
+      post({ type: "failed", message: error instanceof Error ? error.message : String(error) }),
+    );
+  } else {
+    void handle?.then((take) => take(message));
+  }
+};
