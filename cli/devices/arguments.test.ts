@@ -1,5 +1,12 @@
 import { expect, test } from "bun:test";
-import { destinationOptions, integerBetween, numberBetween, parseArguments, parseServiceUrl } from "./arguments.ts";
+import {
+  destinationOptions,
+  integerBetween,
+  numberBetween,
+  parseArguments,
+  parseOutage,
+  parseServiceUrl,
+} from "./arguments.ts";
 
 const program = {
   usage: "usage",
@@ -55,4 +62,9 @@ test("numbers and addresses are whole texts within their bounds", () => {
     undefined,
     undefined,
   ]);
+});
+
+test("an outage is a fraction, a start and a length", () => {
+  expect(parseOutage("0.25@30+60")).toEqual({ fraction: 0.25, fromMs: 30_000, forMs: 60_000 });
+  expect(["1.1@1+1", "0.1@1", "0.1+1@1", "x@1+1", ""].map(parseOutage)).toEqual(Array(5).fill(undefined));
 });

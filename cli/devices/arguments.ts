@@ -1,5 +1,6 @@
 /** Command lines of `device` and `simulate`: each option is one row, from which parsing and `--help` both come. */
 import { parseArgs } from "node:util";
+import type { Outage } from "./fleet.ts";
 
 /** One option that takes a value. */
 interface Option<T> {
@@ -99,6 +100,13 @@ export function numberBetween(min: number, max: number): (text: string) => numbe
     const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
     return value >= min && value <= max ? value : undefined;
   };
+}
+
+/** `FRACTION@SECONDS+SECONDS`: so many devices stop then, for so long. */
+export function parseOutage(text: string): Outage | undefined {
+  const match = /^(\d+(?:\.\d+)?)@(\d+(?:\.\d+)?)\+(\d+(?:\.\d+)?)$/.exec(text);
+  if (match === null || Number(match[1]) > 1) return undefined;
+  return { fraction: Number(match[1]), fromMs: Number(match[2]) * 1000, forMs: Number(match[3]) * 1000 };
 }
 
 /** The address of a service without a slash at its end. */

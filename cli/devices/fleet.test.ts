@@ -2,16 +2,20 @@ import { expect, test } from "bun:test";
 import { Value } from "typebox/value";
 import { createRandom } from "../../base/random.ts";
 import { Event } from "../../contract/event.ts";
-import { createFleet, isSilent } from "./fleet.ts";
+import { createFleet, type FleetOptions, isSilent } from "./fleet.ts";
 import { addTotals, totalsOf, totalsRecord } from "./totals.ts";
 import { battery, position, status, valueStep, wave } from "./value-models.ts";
 
 const startMs = Date.UTC(2026, 0, 1);
 const seeds = [1, 2, 3];
 
-function eventsOf(options: { devices: number; seed: number }, count: number, stepMs = 10): Event[] {
-  const fleet = createFleet({ ...options, run: "run" });
-  return Array.from({ length: count }, (_, index) => fleet.next(startMs + index * stepMs));
+type Options = Pick<FleetOptions, "devices" | "seed" | "outage"> & { readonly sites?: number };
+
+function eventsOf(options: Options, count: number, stepMs = 10): Event[] {
+  const fleet = createFleet({ sites: 5, ...options, run: "run" });
+  return Array.from({ length: count }, (_, index) => fleet.next(startMs + index * stepMs)).filter(
+    (event) => event !== null,
+  );
 }
 
 test.each(seeds)("seed %d: the same seed gives the same events, each of which the service accepts", (seed) => {
@@ -66,6 +70,37 @@ test("a silence lasts its part of the period", () => {
 
 test("a fleet of one speaks at every turn, silent or not", () => {
   for (const seed of seeds) expect(eventsOf({ devices: 1, seed }, 500, 1000)).toHaveLength(500);
+});
+
+test("every site has as many devices, and each device tells its site, firmware, kind and unit", () => {
+  const events = eventsOf({ devices: 100, seed: 3, sites: 4 }, 1_000);
+  const sites = Map.groupBy(events, ({ metadata }) => metadata?.site);
+  expect([...sites.keys()].sort()).toEqual(["site-1", "site-2", "site-3", "site-4"]);
+  for (const group of sites.values()) {
+    // A flaky device may be silent throughout.
+    expect(new Set(group.map(({ device_id }) => device_id)).size).toBeWithin(20, 26);
+  }
+  for (const { metadata } of events) {
+    expect(Object.keys(metadata ?? {}).sort()).toEqual(["firmware", "kind", "run", "site", "unit"]);
+  }
+});
+
+test("in an outage exactly its fraction is missing, from its start to its end, and the others keep their pace", () => {
+  const devices = 40;
+  const outage = { fraction: 0.25, fromMs: 10_000, forMs: 5_000, startEpochMs: startMs };
+  const events = eventsOf({ devices, seed: 7, outage }, devices * 20, 1000 / devices);
+  const heardBetween = (fromMs: number, toMs: number) => {
+    const during = events.filter(({ timestamp }) => {
+      const sinceMs = Number(timestamp) - startMs;
+      return sinceMs >= fromMs && sinceMs < toMs;
+    });
+    return { events: during.length, devices: new Set(during.map(({ device_id }) => device_id)).size };
+  };
+  expect(heardBetween(0, 10_000)).toEqual({ events: 400, devices: 40 });
+  expect(heardBetween(10_000, 15_000)).toEqual({ events: 150, devices: 30 });
+  expect(heardBetween(15_000, 20_000)).toEqual({ events: 200, devices: 40 });
+  const all = { ...outage, fraction: 1, fromMs: 0 };
+  expect(eventsOf({ devices, seed: 7, outage: all }, devices * 5, 1000 / devices)).toEqual([]);
 });
 
 test("a wave stays near its mean, within its bounds, and is higher in the afternoon than at night", () => {

@@ -75,7 +75,6 @@ const deviceKinds: readonly DeviceKind[] = [
 ];
 
 const firmwares = ["2.3.1", "2.4.0", "2.4.2", "3.0.0"];
-const siteCount = 12;
 const flakyShare = 0.1;
 
 /** When a device is not heard: for a part of each period. Devices that are always heard have none. */
@@ -93,9 +92,21 @@ interface Device {
   nextSensor: number;
 }
 
+/** So many devices stop at once, `fromMs` after the start, and come back `forMs` later. */
+export interface Outage {
+  /** 0 to 1. */
+  readonly fraction: number;
+  readonly fromMs: number;
+  readonly forMs: number;
+}
+
 export interface Fleet {
-  /** One event at this time; devices take turns, and so do the sensors of each. Silent devices are passed over. */
-  next(epochMs: number): Event;
+  /**
+   * One event at this time; devices take turns, and so do the sensors of each. Flaky devices are passed over while they
+   * are silent. `null` when it is the turn of a device that an outage has stopped: its event is missing, as in a real
+   * fleet, and the other devices keep their pace.
+   */
+  next(epochMs: number): Event | null;
 }
 
 export interface FleetOptions {
@@ -103,11 +114,17 @@ export interface FleetOptions {
   readonly seed: number;
   /** In the metadata of every event. */
   readonly run: string;
+  /** Devices are spread over `site-1` to `site-N` evenly. */
+  readonly sites: number;
+  /** Counted from `startEpochMs`. With an outage nobody else is ever silent, so that its fraction is exact. */
+  readonly outage?: (Outage & { readonly startEpochMs: number }) | undefined;
 }
 
 export function createFleet(options: FleetOptions): Fleet {
   /** A device is made at its first turn: a large fleet starts at once. */
   const devices: Device[] = [];
+  const { outage } = options;
+  const stopped = outage === undefined ? new Set<string>() : chooseDevices(options, outage.fraction);
   let turn = 0;
 
   function takeTurn(): Device {
@@ -122,6 +139,7 @@ export function createFleet(options: FleetOptions): Fleet {
       let device = takeTurn();
       // When all are silent the last one speaks all the same: the rate that was asked for is kept.
       for (let passed = 1; passed < options.devices && isSilent(device.silence, epochMs); passed++) device = takeTurn();
+      if (outage !== undefined && isDuring(outage, epochMs) && stopped.has(device.id)) return null;
       const sensor = device.sensors[device.nextSensor]!;
       const metadata = device.metadata[device.nextSensor]!;
       device.nextSensor = (device.nextSensor + 1) % device.sensors.length;
@@ -141,21 +159,42 @@ export function isSilent(silence: Silence | null, epochMs: number): boolean {
   return silence !== null && (epochMs + silence.offsetMs) % silence.periodMs < silence.silentMs;
 }
 
-function createDevice(index: number, { seed, run }: FleetOptions): Device {
+function isDuring(outage: NonNullable<FleetOptions["outage"]>, epochMs: number): boolean {
+  const sinceMs = epochMs - outage.startEpochMs - outage.fromMs;
+  return sinceMs >= 0 && sinceMs < outage.forMs;
+}
+
+/** Exactly this fraction of the fleet, drawn from all sites alike. */
+function chooseDevices({ devices, seed }: FleetOptions, fraction: number): Set<string> {
+  const random = createRandom(seed);
+  const indices = Uint32Array.from({ length: devices }, (_, index) => index);
+  const count = Math.round(devices * fraction);
+  for (let at = 0; at < count; at++) {
+    const other = at + Math.floor(random() * (devices - at));
+    [indices[at], indices[other]] = [indices[other]!, indices[at]!];
+  }
+  return new Set(Array.from(indices.subarray(0, count), deviceId));
+}
+
+function deviceId(index: number): string {
+  return `sim-${String(index).padStart(5, "0")}`;
+}
+
+function createDevice(index: number, { seed, run, sites, outage }: FleetOptions): Device {
   // Each device draws from a source of its own, so its values do not depend on how many others there are.
   const random = createRandom(seed ^ Math.imul(index + 1, 0x9e3779b1));
   const kind = deviceKinds[Math.floor(random() * deviceKinds.length)]!;
   const common = {
     run,
     kind: kind.name,
-    site: `site-${1 + Math.floor(random() * siteCount)}`,
+    site: `site-${1 + (index % sites)}`,
     firmware: firmwares[Math.floor(random() * firmwares.length)]!,
   };
   const periodMs = 60_000 + random() * 240_000;
   const silence = { periodMs, silentMs: periodMs * (0.15 + 0.35 * random()), offsetMs: random() * periodMs };
   return {
-    id: `sim-${String(index).padStart(5, "0")}`,
-    silence: random() < flakyShare ? silence : null,
+    id: deviceId(index),
+    silence: random() < flakyShare && outage === undefined ? silence : null,
     sensors: kind.sensors.map((sensor) => ({ kind: sensor, next: sensor.create(random) })),
     metadata: kind.sensors.map((sensor) => ({ ...common, unit: sensor.unit })),
     nextSensor: Math.floor(random() * kind.sensors.length),

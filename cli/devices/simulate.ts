@@ -1,6 +1,6 @@
 /** Process entry: a fleet at a constant rate. `npm run simulate -- --help` */
 import { createLatency } from "../../base/latency.ts";
-import { destinationOptions, integerBetween, numberBetween, parseArguments } from "./arguments.ts";
+import { destinationOptions, integerBetween, numberBetween, parseArguments, parseOutage } from "./arguments.ts";
 import { createDelivery, pause } from "./delivery.ts";
 import { createFleet } from "./fleet.ts";
 import { type Batch, createPost, encodeBatch, type Outcome } from "./post.ts";
@@ -55,6 +55,21 @@ end they were still not accepted.`,
       parse: integerBetween(1, largestBatch),
       allowed: `1 to ${largestBatch}`,
     },
+    sites: {
+      value: "N",
+      help: "sites that the devices are spread over: metadata.site is site-1 to site-N",
+      fallback: 5,
+      parse: integerBetween(1, 100_000),
+      allowed: "1 to 100000",
+    },
+    silence: {
+      value: "FRACTION@SECONDS+SECONDS",
+      help: "so many devices stop then, for so long: 0.1@30+60. Without it one device in ten is flaky",
+      fallback: undefined,
+      fallbackText: "",
+      parse: parseOutage,
+      allowed: "a fraction from 0 to 1, the second at which it starts and the seconds it lasts, as in 0.1@30+60",
+    },
     seed: {
       value: "N",
       help: "of all values and devices",
@@ -79,11 +94,12 @@ interface FleetBatch extends Batch {
   readonly totals: Totals;
 }
 
-const { url, key, devices, rate, seconds, seed, json } = parsed.values;
+const { url, key, devices, rate, seconds, sites, silence, seed, json } = parsed.values;
 const batchSize = parsed.values.batch || usualBatchSize(rate, largestBatch);
 /** Not the seed: a second run with one seed within the hour would be taken for a repetition of the first. */
 const run = crypto.randomUUID();
-const fleet = createFleet({ devices, seed, run });
+const startEpochMs = Date.now();
+const fleet = createFleet({ devices, seed, run, sites, outage: silence && { ...silence, startEpochMs } });
 const schedule = createSchedule({ rate, seconds, batchSize });
 const line = createStatusLine(process.stderr, { quietMs, now: () => performance.now() });
 const stopping = new AbortController();
@@ -121,7 +137,6 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 
 line.say(`${devices} devices, ${rate} events/s in requests of ${batchSize}, ${seconds} s → ${url}; seed ${seed}`);
 const startMs = performance.now();
-const startEpochMs = Date.now();
 let shownMs = startMs;
 let shownAcknowledged = 0;
 const progress = setInterval(() => line.status(progressText()), progressMs);
@@ -131,7 +146,8 @@ const batchesSent = await paceBatches(
   (batch, dueMs) => {
     const events = Array.from({ length: batch.size }, (_, index) =>
       fleet.next(startEpochMs + schedule.eventMs(batch.firstEvent + index)),
-    );
+    ).filter((event) => event !== null);
+    if (events.length === 0) return;
     const key = `${run}-${batch.firstEvent}`;
     delivery.offer({ ...encodeBatch(key, events), dueMs, totals: totalsOf(events) });
   },
