@@ -20,7 +20,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const files = ["001_telemetry_events.sql", "002_rollups.sql", "003_devices.sql"];
+const files = ["001_telemetry_events.sql", "002_rollups.sql", "003_devices.sql", "004_durable_merges.sql"];
 const tables = ["devices", "telemetry_1h", "telemetry_1m", "telemetry_1s", "telemetry_events"];
 
 const dayMs = 86_400_000;
@@ -61,6 +61,7 @@ test("every target of an insert remembers tokens and survives a power cut", asyn
   for (const table of found) {
     expect(table.engine_full).toContain("non_replicated_deduplication_window = 10000");
     expect(table.engine_full).toContain("fsync_after_insert = 1");
+    expect(table.engine_full).toContain("min_rows_to_fsync_after_merge = 1");
   }
 });
 
@@ -108,14 +109,15 @@ test("a comment or a line break in an applied file may change", async () => {
 test("applies a new file to an existing database, and refuses a database that has one it does not know", async () => {
   const database = await store.createDatabase();
   const newer = copySchema("newer");
+  const noteFile = `${String(files.length + 1).padStart(3, "0")}_note.sql`;
   writeFileSync(
-    join(newer, "004_note.sql"),
+    join(newer, noteFile),
     "ALTER TABLE {database}.devices ADD COLUMN IF NOT EXISTS extra SimpleAggregateFunction(max, UInt8);\n",
   );
-  expect((await apply(database, { directory: newer })).applied).toEqual(["004_note.sql"]);
+  expect((await apply(database, { directory: newer })).applied).toEqual([noteFile]);
   const attempt = apply(database);
   await expect(attempt).rejects.toBeInstanceOf(SchemaError);
-  await expect(attempt).rejects.toThrow("004_note.sql");
+  await expect(attempt).rejects.toThrow(noteFile);
 });
 
 test("refuses files with a gap in their numbers", async () => {

@@ -75,7 +75,8 @@ export async function applySchema(options: SchemaOptions): Promise<SchemaResult>
   await run(`
     CREATE TABLE IF NOT EXISTS {database}.sluice_schema ${onCluster}
     (number UInt16, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
-    ENGINE = ${engine} ORDER BY number SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`);
+    ENGINE = ${engine} ORDER BY number
+    SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1`);
   const records = await readRecords(client, database);
   refuseForeign(files, records);
 
