@@ -15,6 +15,18 @@ export const limits = {
   historySeries: 50,
   pageDefault: 100,
   pageMax: 1_000,
+  changesInUpdate: 50,
+  deviceGroups: 1_000,
+  facetKeys: 20,
+  facetValues: 20,
+  /** Conditions `meta.KEY=VALUE` in one request. */
+  metadataFilters: 8,
+  metadataCharacters: 1_024,
+  sqlCharacters: 20_000,
+  sqlRows: 10_000,
+  viewNameCharacters: 100,
+  viewPathCharacters: 4_000,
+  viewRequests: 20,
 } as const;
 
 /** Characters are code points, as the event's schema counts them: an emoji is one, though JavaScript's `length` says two. */

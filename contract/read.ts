@@ -25,7 +25,25 @@ export const History = Type.Object({
   to: Type.String(),
   step_seconds: Type.Integer(),
   source: Type.String({ description: "the table it was read from" }),
-  series: Type.Array(Type.Object({ event_type: Type.String(), points: Type.Array(HistoryPoint) })),
+  complete_to: Type.Optional(
+    Type.String({
+      description: "all events received before this are stored and in the answer; a step beyond may grow",
+    }),
+  ),
+  series: Type.Array(
+    Type.Object({
+      event_type: Type.String(),
+      split: Type.Optional(
+        Type.Union([Type.String(), Type.Null()], {
+          description: "with split=meta.KEY: the key's value; null: events of devices without the key",
+        }),
+      ),
+      points: Type.Array(HistoryPoint),
+    }),
+  ),
+  series_total: Type.Optional(
+    Type.Integer({ description: "series there are; `limit` is how many of the busiest are in the answer" }),
+  ),
 });
 export type History = Static<typeof History>;
 
@@ -46,6 +64,10 @@ export const Device = Type.Object({
   status: DeviceStatus,
   /** The device's own usual interval between reports; null while it has too few events to tell. */
   interval_seconds: NullableNumber,
+  /** When the present silence was noticed; null while the device is online. */
+  silent_since: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  /** The newest value of each key, without keys that differ from event to event. */
+  metadata: Type.Optional(Type.Record(Type.String(), Type.String())),
 });
 export type Device = Static<typeof Device>;
 
@@ -70,7 +92,7 @@ export const DeviceDetail = Type.Intersect([
         last_value_string: Type.Union([Type.String(), Type.Null()]),
       }),
     ),
-    /** Metadata of the device's newest event. */
+    /** Metadata of the device's newest event, without keys that differ from event to event. */
     metadata: Type.Record(Type.String(), Type.String()),
   }),
 ]);

@@ -29,6 +29,7 @@ export const Pipeline = Type.Object({
   dead_lettered: Type.Integer(),
   store_lag_seconds: Type.Number({ description: "age of the oldest event that is durable and not stored; 0 if none" }),
   clickhouse: ClickHouseState,
+  starting: Type.Optional(Type.Boolean({ description: "ClickHouse has not answered yet, and was not expected to" })),
 });
 export type Pipeline = Static<typeof Pipeline>;
 
@@ -42,6 +43,15 @@ export const Update = Type.Object({
     rate: Type.Number(),
     active_devices: Type.Integer(),
     event_types: Type.Integer({ description: "types in the window, shown or not" }),
+    online: Type.Optional(Type.Integer({ description: "devices within their own interval" })),
+    silent: Type.Optional(Type.Integer()),
+    became_silent: Type.Optional(Type.Integer({ description: "times in the window that a device fell silent" })),
+    new_devices: Type.Optional(Type.Integer({ description: "devices first heard of in the window" })),
+    complete: Type.Optional(
+      Type.Boolean({
+        description: "false from a start until ClickHouse has told what it holds: figures are still too low",
+      }),
+    ),
   }),
   pipeline: Pipeline,
 });
