@@ -83,6 +83,8 @@ export type FromWriter =
       readonly message: string;
     }
   | { readonly type: "sealed"; readonly epoch: number }
+  /** How many sealed batches wait for ClickHouse now, the one under way included; sent when it changes. */
+  | { readonly type: "backlog"; readonly batches: number }
   | { readonly type: "stored"; readonly epoch: number; readonly batch: StoredBatch }
   /** A piece of an earlier run's rows (RowBinary, cut anywhere); `last` ends the epoch. */
   | {

@@ -152,6 +152,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
       },
       refused: (message) => ingest.refused(message.rows, message.reason, message.message),
       sealed: (message) => writer.sealedGroups(aggregator.sealed(message.epoch)),
+      backlog: (message) => embedded?.setBacklog(message.batches),
       stored(message) {
         pipeline.stored(message.batch);
         metrics.stored(message.batch);

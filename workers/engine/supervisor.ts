@@ -1,4 +1,5 @@
 import { type EngineProcessMessage, type EngineProcessOptions, parseEngineProcessMessage } from "./options.ts";
+import { createProcessorShare, createProcessorSystem, type ProcessorShare } from "./processor-share.ts";
 
 export type EngineLogLevel = "debug" | "info" | "warn" | "error";
 
@@ -46,6 +47,8 @@ export interface EmbeddedClickHouse {
    */
   readonly started: Promise<StartResult>;
   status(): EngineStatus;
+  /** How many sealed batches wait for it, the one under way included: decides its share of the processor. */
+  setBacklog(sealedBatches: number): void;
   /** Graceful, then bounded, then SIGKILL. Idempotent. */
   stop(): Promise<void>;
 }
@@ -83,6 +86,9 @@ export function createEmbeddedClickHouse(
   const stopRequested = Promise.withResolvers<void>();
   let stopping = false;
   let child: Child | null = null;
+  const system = createProcessorSystem();
+  let share: ProcessorShare | null = null;
+  let sealedBatches = 0;
 
   const { promise: started, resolve: settleStarted } = Promise.withResolvers<StartResult>();
   const finished = supervise();
@@ -110,6 +116,18 @@ export function createEmbeddedClickHouse(
       if (ready.ok && !stopping) {
         status.state = "running";
         status.port = ready.port;
+        share = createProcessorShare(
+          {
+            system,
+            monotonicNow: () => performance.now(),
+            setTimer: setTimeout,
+            clearTimer: (timer) => clearTimeout(timer as Timer),
+            log: deps.log,
+          },
+          running.pid,
+        );
+        // Only now: nothing waits for a start to get out of the way.
+        share.follow(sealedBatches);
         settleStarted({ ok: true, port: ready.port });
       } else if (!ready.ok) {
         running.kill("SIGKILL");
@@ -121,6 +139,8 @@ export function createEmbeddedClickHouse(
         deps.log("error", `embedded ClickHouse: ${ready.reason}`);
       }
       await running.exited;
+      share?.stop();
+      share = null;
       child = null;
       status.pid = null;
       if (stopping) break;
@@ -139,6 +159,10 @@ export function createEmbeddedClickHouse(
   return {
     started,
     status: () => ({ ...status }),
+    setBacklog(batches) {
+      sealedBatches = batches;
+      share?.follow(batches);
+    },
     async stop() {
       stopping = true;
       stopRequested.resolve();

@@ -237,7 +237,10 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       if (byItself) cutShort.add(batch);
       post({ type: "sealed", epoch: byItself ? batch.epoch - 1 : batch.epoch });
     }
-    if (fresh.length > 0) wakeInserter.resolve();
+    if (fresh.length > 0) {
+      post({ type: "backlog", batches: journal.sealed.length });
+      wakeInserter.resolve();
+    }
     return fresh.length > 0;
   }
 
@@ -311,6 +314,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       doubtful = Math.max(0, doubtful - 1);
       inDoubt = !isWhole || ahead !== undefined || doubtful > 0;
       ring.publishJournalBytes(journal.bytes);
+      post({ type: "backlog", batches: journal.sealed.length });
       storedEpoch = isWhole ? epochOf(batch) : epochOf(batch) - 1;
       recoveredEpochs.delete(batch);
       announced.delete(batch);
@@ -444,6 +448,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
         before = before.then(() => handOutRecovered(batch));
         handedOut.set(batch, before);
       }
+      post({ type: "backlog", batches: journal.sealed.length });
       inserted = insertAll(theStore, theInserter);
       postStatus();
     },
