@@ -1,13 +1,13 @@
 import "./styles.css";
 import { render } from "solid-js/web";
 import { createApi } from "./api/api.ts";
-import { Shell } from "./app.tsx";
-import { AppProvider } from "./context.tsx";
+import { AppProvider } from "./app/context.tsx";
+import { createPreferences } from "./app/preferences.ts";
+import { createRouter } from "./app/router.ts";
+import { Shell } from "./app/shell.tsx";
+import { createShortcuts } from "./app/shortcuts.ts";
 import { createLive } from "./live/live.ts";
-import { createPreferences } from "./preferences.ts";
 import { createKeptData } from "./pwa/kept-data.ts";
-import { createRouter } from "./router.ts";
-import { createShortcuts } from "./shortcuts.ts";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");

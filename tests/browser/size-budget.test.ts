@@ -39,7 +39,7 @@ describe("size budgets, gzip", () => {
   test("the charts of Live add at most 30 KB", () => {
     const shell = closure("index.html");
     const charts = new Set(
-      [...closure("src/charts/live-rate-chart.tsx"), ...closure("src/charts/history-chart.tsx")].filter(
+      [...closure("src/pages/live/live-rate-chart.tsx"), ...closure("src/charts/history-chart.tsx")].filter(
         (file) => !shell.has(file),
       ),
     );
@@ -60,7 +60,7 @@ describe("size budgets, gzip", () => {
     );
     expect(holding.length).toBe(1);
     const owner = Object.entries(chunks).find(([, chunk]) => chunk.file === `assets/${holding[0]}`);
-    expect(owner?.[0]).toBe("src/charts/explore-charts.tsx");
+    expect(owner?.[0]).toBe("src/pages/explore/explore-charts.tsx");
     const needing = Object.entries(chunks).filter(
       ([name, chunk]) => name !== owner?.[0] && (chunk.imports ?? []).includes(owner?.[0] ?? ""),
     );

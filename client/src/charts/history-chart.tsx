@@ -1,7 +1,7 @@
 import { createEffect, type JSX, on, onCleanup } from "solid-js";
 import type { HistoryPoint } from "../../../contract/read.ts";
-import { useApp } from "../context.tsx";
-import { formatCompact, formatValue } from "../format.ts";
+import { useApp } from "../app/context.tsx";
+import { formatCompact, formatValue } from "../ui/format.ts";
 import { type PlotStep, withGaps } from "./history-steps.ts";
 import { chartInk } from "./ink.ts";
 import { seriesColor } from "./palette.ts";

@@ -1,6 +1,6 @@
 import "uplot/dist/uPlot.min.css";
 import uPlot from "uplot";
-import { formatTime, type TimeZone } from "../format.ts";
+import { formatTime, type TimeZone } from "../ui/format.ts";
 
 export interface TimeSeries {
   label: string;

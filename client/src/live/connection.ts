@@ -1,4 +1,4 @@
-import { formatDuration } from "../format.ts";
+import { formatDuration } from "../ui/format.ts";
 import type { SseState } from "./sse.ts";
 
 export interface ConnectionView {

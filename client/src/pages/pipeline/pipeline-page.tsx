@@ -1,9 +1,8 @@
 import { createMemo, For, Index, type JSX, on, Show } from "solid-js";
-import type { PipelineDetail } from "../../../contract/read.ts";
-import { createQuery } from "../api/query.ts";
-import { Icon } from "../components/icons.tsx";
-import { Blank, Notice } from "../components/notice.tsx";
-import { useApp } from "../context.tsx";
+import type { PipelineDetail } from "../../../../contract/read.ts";
+import { createQuery } from "../../api/query.ts";
+import { useApp } from "../../app/context.tsx";
+import { createRateMeter } from "../../live/rate-meter.ts";
 import {
   formatAge,
   formatBytes,
@@ -12,8 +11,9 @@ import {
   formatDuration,
   formatRate,
   formatTime,
-} from "../format.ts";
-import { createRateMeter } from "../live/rate-meter.ts";
+} from "../../ui/format.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Blank, Notice } from "../../ui/notice.tsx";
 
 const clickhouseWords = {
   ok: { label: "Answers", tone: "ok" },

@@ -1,6 +1,6 @@
 import { makeEventListener } from "@solid-primitives/event-listener";
 import { type Accessor, createEffect, createMemo, createSignal } from "solid-js";
-import type { TimeZone } from "./format.ts";
+import type { TimeZone } from "../ui/format.ts";
 import type { Router } from "./router.ts";
 
 type Theme = "system" | "light" | "dark";

@@ -1,18 +1,18 @@
 import { createMemo, createSignal, For, type JSX, lazy, Show, Suspense } from "solid-js";
-import type { History, HistoryPoint } from "../../../contract/read.ts";
-import type { ApiResult } from "../api/api.ts";
-import { createQuery } from "../api/query.ts";
-import { afterPaint } from "../charts/after-paint.ts";
-import type { ExploreSeries } from "../charts/explore-chart.ts";
-import { withGaps, withSilence } from "../charts/history-steps.ts";
-import { seriesMax } from "../charts/palette.ts";
-import { CurlHint } from "../components/curl-hint.tsx";
-import { Icon } from "../components/icons.tsx";
-import { Blank, Notice } from "../components/notice.tsx";
-import { Segmented } from "../components/segmented.tsx";
-import { Swatch } from "../components/swatch.tsx";
-import { useApp } from "../context.tsx";
-import { formatCount, formatDuration, formatRate, formatValue } from "../format.ts";
+import type { History, HistoryPoint } from "../../../../contract/read.ts";
+import type { ApiResult } from "../../api/api.ts";
+import { createQuery } from "../../api/query.ts";
+import { useApp } from "../../app/context.tsx";
+import { afterPaint } from "../../charts/after-paint.ts";
+import { withGaps, withSilence } from "../../charts/history-steps.ts";
+import { seriesMax } from "../../charts/palette.ts";
+import { Swatch } from "../../charts/swatch.tsx";
+import { CurlHint } from "../../ui/curl-hint.tsx";
+import { formatCount, formatDuration, formatRate, formatValue } from "../../ui/format.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Blank, Notice } from "../../ui/notice.tsx";
+import { Segmented } from "../../ui/segmented.tsx";
+import type { ExploreSeries } from "./explore-chart.ts";
 import { historyCsv } from "./explore-csv.ts";
 import {
   brushPoints,
@@ -35,7 +35,7 @@ import {
   zoomOut,
 } from "./explore-view.ts";
 
-const ExploreCharts = lazy(() => afterPaint().then(() => import("../charts/explore-charts.tsx")));
+const ExploreCharts = lazy(() => afterPaint().then(() => import("./explore-charts.tsx")));
 
 /** A preset's range moves with the clock: fast enough to see, not faster than a step. */
 function refreshMs(spanMs: number): number {

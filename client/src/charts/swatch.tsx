@@ -1,6 +1,6 @@
 import type { JSX } from "solid-js";
-import { dashes, seriesColor } from "../charts/palette.ts";
-import { useApp } from "../context.tsx";
+import { useApp } from "../app/context.tsx";
+import { dashes, seriesColor } from "./palette.ts";
 
 /** A short piece of a chart's line, in its colour and dash. */
 export function Swatch(props: { slot: number }): JSX.Element {

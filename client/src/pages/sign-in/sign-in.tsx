@@ -1,5 +1,5 @@
 import { createSignal, type JSX, Show } from "solid-js";
-import { useApp } from "../context.tsx";
+import { useApp } from "../../app/context.tsx";
 
 export default function SignIn(): JSX.Element {
   const { api } = useApp();

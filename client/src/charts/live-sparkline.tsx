@@ -1,7 +1,7 @@
 import { createEffect, type JSX, on, onCleanup } from "solid-js";
-import { sparklineColor } from "../charts/palette.ts";
-import { drawSparkline, type SparklineSize } from "../charts/sparkline.ts";
-import { useApp } from "../context.tsx";
+import { useApp } from "../app/context.tsx";
+import { sparklineColor } from "./palette.ts";
+import { drawSparkline, type SparklineSize } from "./sparkline.ts";
 
 /** Seconds a sparkline looks back. */
 const sparklineSeconds = 120;

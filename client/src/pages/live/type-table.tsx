@@ -1,9 +1,9 @@
 import { createMemo, createSignal, For, type JSX, onCleanup, Show } from "solid-js";
-import { Sparkline } from "../components/sparkline.tsx";
-import { Swatch } from "../components/swatch.tsx";
-import { useApp } from "../context.tsx";
-import { formatCount, formatRate, formatValue } from "../format.ts";
-import type { FigureName, LiveRow } from "../live/row.ts";
+import { useApp } from "../../app/context.tsx";
+import { Sparkline } from "../../charts/live-sparkline.tsx";
+import { Swatch } from "../../charts/swatch.tsx";
+import type { FigureName, LiveRow } from "../../live/row.ts";
+import { formatCount, formatRate, formatValue } from "../../ui/format.ts";
 
 const columns: readonly { name: FigureName; label: string; long: string; format(value: number | null): string }[] = [
   { name: "event_count", label: "Events", long: "Events in the window", format: formatCount },

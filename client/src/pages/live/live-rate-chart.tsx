@@ -1,10 +1,10 @@
 import { createEffect, createSignal, type JSX, on, onCleanup, untrack } from "solid-js";
-import { useApp } from "../context.tsx";
-import { formatCompact } from "../format.ts";
-import { totalName } from "../live/live.ts";
-import { chartInk } from "./ink.ts";
-import { dashes, seriesColor, seriesMax } from "./palette.ts";
-import { makeTimeChart, type TimeChart } from "./time-chart.ts";
+import { useApp } from "../../app/context.tsx";
+import { chartInk } from "../../charts/ink.ts";
+import { dashes, seriesColor, seriesMax } from "../../charts/palette.ts";
+import { makeTimeChart, type TimeChart } from "../../charts/time-chart.ts";
+import { totalName } from "../../live/live.ts";
+import { formatCompact } from "../../ui/format.ts";
 
 /** As often as the line moves by a pixel, between four times a second, which is smooth, and twice, which is still live. */
 const redrawMinMs = 250;

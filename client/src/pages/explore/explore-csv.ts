@@ -1,4 +1,4 @@
-import type { History } from "../../../contract/read.ts";
+import type { History } from "../../../../contract/read.ts";
 
 /** RFC 4180, and no cell that a spreadsheet would run as a formula. */
 function cell(text: string): string {

@@ -1,5 +1,5 @@
 import { For, type JSX, onMount } from "solid-js";
-import { useApp } from "../context.tsx";
+import { useApp } from "./context.tsx";
 
 const keys: readonly [string, string][] = [
   ["g l", "Live"],

@@ -1,14 +1,14 @@
 import { createVirtualizer } from "@tanstack/solid-virtual";
 import { createEffect, createMemo, createSignal, For, type JSX, on, onCleanup, Show, untrack } from "solid-js";
-import type { Device } from "../../../contract/read.ts";
-import { type DevicePages, deviceRowsMax, makeDevicePages } from "../api/device-pages.ts";
-import { CurlHint } from "../components/curl-hint.tsx";
-import { Status, usualInterval } from "../components/device-status.tsx";
-import { Blank, Notice } from "../components/notice.tsx";
-import { Segmented } from "../components/segmented.tsx";
-import { useApp } from "../context.tsx";
-import { formatAge, formatCount, formatTime } from "../format.ts";
-import { devicePath } from "../router.ts";
+import type { Device } from "../../../../contract/read.ts";
+import { useApp } from "../../app/context.tsx";
+import { devicePath } from "../../app/router.ts";
+import { CurlHint } from "../../ui/curl-hint.tsx";
+import { Status, usualInterval } from "../../ui/device-status.tsx";
+import { formatAge, formatCount, formatTime } from "../../ui/format.ts";
+import { Blank, Notice } from "../../ui/notice.tsx";
+import { Segmented } from "../../ui/segmented.tsx";
+import { type DevicePages, deviceRowsMax, makeDevicePages } from "./device-pages.ts";
 
 const rowHeight = 36;
 const refreshEveryMs = 5_000;

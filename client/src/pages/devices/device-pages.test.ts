@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Device, Devices } from "../../../contract/read.ts";
+import type { Device, Devices } from "../../../../contract/read.ts";
 import { type AskDevices, makeDevicePages } from "./device-pages.ts";
 
 function device(index: number, count: number): Device {

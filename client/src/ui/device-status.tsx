@@ -1,6 +1,6 @@
 import type { JSX } from "solid-js";
 import type { DeviceStatus } from "../../../contract/read.ts";
-import { formatCompact, formatDuration } from "../format.ts";
+import { formatCompact, formatDuration } from "./format.ts";
 
 /** Filled and hollow, and in words: never by colour alone. */
 export function Status(props: { status: DeviceStatus }): JSX.Element {

@@ -1,5 +1,5 @@
-import type { Device, Devices } from "../../../contract/read.ts";
-import type { ApiFailure, ApiResult, Query } from "./api.ts";
+import type { Device, Devices } from "../../../../contract/read.ts";
+import type { ApiFailure, ApiResult, Query } from "../../api/api.ts";
 
 export type AskDevices = (query: Query, signal: AbortSignal) => Promise<ApiResult<Devices>>;
 

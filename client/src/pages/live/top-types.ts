@@ -1,6 +1,6 @@
 import { type Accessor, createMemo } from "solid-js";
-import type { Live } from "../live/live.ts";
-import { createSlotKeeper, seriesMax } from "./palette.ts";
+import { createSlotKeeper, seriesMax } from "../../charts/palette.ts";
+import type { Live } from "../../live/live.ts";
 
 /** The types that have a line of their own on the live chart, with their colours; changes only when the set does. */
 export function createTopTypes(live: Live): Accessor<Map<string, number>> {

@@ -12,18 +12,18 @@ import {
   Suspense,
   Switch,
 } from "solid-js";
-import { Icon } from "./components/icons.tsx";
-import { Blank } from "./components/notice.tsx";
+import LivePage from "../pages/live/live-page.tsx";
+import { UpdatePrompt } from "../pwa/update-prompt.tsx";
+import { Icon } from "../ui/icons.tsx";
+import { Blank } from "../ui/notice.tsx";
 import { useApp } from "./context.tsx";
-import LivePage from "./pages/live-page.tsx";
-import { UpdatePrompt } from "./pwa/update-prompt.tsx";
 
-const DevicesPage = lazy(() => import("./pages/devices-page.tsx"));
-const DevicePage = lazy(() => import("./pages/device-page.tsx"));
-const ExplorePage = lazy(() => import("./pages/explore-page.tsx"));
-const PipelinePage = lazy(() => import("./pages/pipeline-page.tsx"));
-const HelpDialog = lazy(() => import("./components/help-dialog.tsx"));
-const SignIn = lazy(() => import("./pages/sign-in.tsx"));
+const DevicesPage = lazy(() => import("../pages/devices/devices-page.tsx"));
+const DevicePage = lazy(() => import("../pages/device/device-page.tsx"));
+const ExplorePage = lazy(() => import("../pages/explore/explore-page.tsx"));
+const PipelinePage = lazy(() => import("../pages/pipeline/pipeline-page.tsx"));
+const HelpDialog = lazy(() => import("./help-dialog.tsx"));
+const SignIn = lazy(() => import("../pages/sign-in/sign-in.tsx"));
 
 const pages = [
   { path: "/", name: "live", label: "Live", key: "l" },

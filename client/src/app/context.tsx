@@ -1,6 +1,6 @@
 import { createContext, type JSX, useContext } from "solid-js";
-import type { Api } from "./api/api.ts";
-import type { Live } from "./live/live.ts";
+import type { Api } from "../api/api.ts";
+import type { Live } from "../live/live.ts";
 import type { Preferences } from "./preferences.ts";
 import type { Router } from "./router.ts";
 import type { Shortcuts } from "./shortcuts.ts";

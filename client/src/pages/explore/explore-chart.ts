@@ -1,8 +1,8 @@
 import ApexCharts, { type ApexOptions } from "apexcharts";
 import "apexcharts/dist/apexcharts.css";
-import { formatCompact, formatTime, formatValue, type TimeZone } from "../format.ts";
-import { afterPaint } from "./after-paint.ts";
-import { dashes, seriesColor } from "./palette.ts";
+import { afterPaint } from "../../charts/after-paint.ts";
+import { dashes, seriesColor } from "../../charts/palette.ts";
+import { formatCompact, formatTime, formatValue, type TimeZone } from "../../ui/format.ts";
 
 export interface ExploreSeries {
   name: string;

@@ -1,5 +1,6 @@
 import { createEffect, type JSX, on, onCleanup } from "solid-js";
-import { useApp } from "../context.tsx";
+import { useApp } from "../../app/context.tsx";
+import { chartInk } from "../../charts/ink.ts";
 import {
   type BrushChart,
   type ExploreChart,
@@ -7,7 +8,6 @@ import {
   makeBrushChart,
   makeExploreChart,
 } from "./explore-chart.ts";
-import { chartInk } from "./ink.ts";
 
 export interface ExploreChartsProps {
   series: ExploreSeries[];

@@ -1,20 +1,20 @@
 import { createEffect, createMemo, For, type JSX, lazy, on, Show, Suspense } from "solid-js";
-import { createQuery } from "../api/query.ts";
-import { afterPaint } from "../charts/after-paint.ts";
-import { createTopTypes } from "../charts/top-types.ts";
-import { CurlHint } from "../components/curl-hint.tsx";
-import { Icon } from "../components/icons.tsx";
-import { Blank, Notice } from "../components/notice.tsx";
-import { Segmented } from "../components/segmented.tsx";
-import { Sparkline } from "../components/sparkline.tsx";
-import { Swatch } from "../components/swatch.tsx";
-import { useApp } from "../context.tsx";
-import { formatCount, formatDuration, formatRate, formatTime } from "../format.ts";
-import { totalName } from "../live/live.ts";
+import { createQuery } from "../../api/query.ts";
+import { useApp } from "../../app/context.tsx";
+import { afterPaint } from "../../charts/after-paint.ts";
+import { Sparkline } from "../../charts/live-sparkline.tsx";
+import { Swatch } from "../../charts/swatch.tsx";
+import { totalName } from "../../live/live.ts";
+import { CurlHint } from "../../ui/curl-hint.tsx";
+import { formatCount, formatDuration, formatRate, formatTime } from "../../ui/format.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Blank, Notice } from "../../ui/notice.tsx";
+import { Segmented } from "../../ui/segmented.tsx";
+import { createTopTypes } from "./top-types.ts";
 import { TypeTable } from "./type-table.tsx";
 
-const LiveRateChart = lazy(() => afterPaint().then(() => import("../charts/live-rate-chart.tsx")));
-const HistoryChart = lazy(() => afterPaint().then(() => import("../charts/history-chart.tsx")));
+const LiveRateChart = lazy(() => afterPaint().then(() => import("./live-rate-chart.tsx")));
+const HistoryChart = lazy(() => afterPaint().then(() => import("../../charts/history-chart.tsx")));
 
 const ranges = [
   { value: "60", label: "1 min" },

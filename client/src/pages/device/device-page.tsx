@@ -1,18 +1,18 @@
 import { createEffect, createMemo, createSignal, For, type JSX, lazy, Show, Suspense } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
-import type { StoredEvent } from "../../../contract/event.ts";
-import type { DeviceDetail } from "../../../contract/read.ts";
-import { createQuery } from "../api/query.ts";
-import { CurlHint } from "../components/curl-hint.tsx";
-import { Status, usualInterval } from "../components/device-status.tsx";
-import { Icon } from "../components/icons.tsx";
-import { Blank, Notice } from "../components/notice.tsx";
-import { Segmented } from "../components/segmented.tsx";
-import { useApp } from "../context.tsx";
-import { formatAge, formatCount, formatTime, formatValue } from "../format.ts";
-import { createDeviceTail, tailMax } from "../live/device-tail.ts";
+import type { StoredEvent } from "../../../../contract/event.ts";
+import type { DeviceDetail } from "../../../../contract/read.ts";
+import { createQuery } from "../../api/query.ts";
+import { useApp } from "../../app/context.tsx";
+import { createDeviceTail, tailMax } from "../../live/device-tail.ts";
+import { CurlHint } from "../../ui/curl-hint.tsx";
+import { Status, usualInterval } from "../../ui/device-status.tsx";
+import { formatAge, formatCount, formatTime, formatValue } from "../../ui/format.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Blank, Notice } from "../../ui/notice.tsx";
+import { Segmented } from "../../ui/segmented.tsx";
 
-const HistoryChart = lazy(() => import("../charts/history-chart.tsx"));
+const HistoryChart = lazy(() => import("../../charts/history-chart.tsx"));
 
 const ranges = [
   { value: "900", label: "15 min" },
