@@ -1,7 +1,15 @@
-import "./styles.css";
+import "./ui/tokens.css";
+import "./ui/base.css";
+import "./ui/controls.css";
+import "./ui/panels.css";
+import "./ui/tables.css";
+import "./ui/dialogs.css";
+import "./charts/charts.css";
+import "./app/frame.css";
 import { render } from "solid-js/web";
 import { createApi } from "./api/api.ts";
 import { AppProvider } from "./app/context.tsx";
+import { pages } from "./app/pages.tsx";
 import { createPreferences } from "./app/preferences.ts";
 import { createRouter } from "./app/router.ts";
 import { Shell } from "./app/shell.tsx";
@@ -13,7 +21,7 @@ const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 
 render(() => {
-  const router = createRouter();
+  const router = createRouter(pages);
   const preferences = createPreferences(router, localStorage);
   const api = createApi((url, init) => fetch(url, init));
   const live = createLive({ api, keptData: createKeptData(localStorage) });

@@ -1,22 +1,31 @@
 import { describe, expect, test } from "bun:test";
+import { decodeDeviceSegment } from "../../../contract/device-path.ts";
 import { applyParams, devicePath, followedSearch, parseRoute } from "./router.ts";
+
+const pages = [
+  { name: "live", path: "/" },
+  { name: "devices", path: "/devices" },
+  { name: "device", path: "/devices/:id" },
+  { name: "explore", path: "/explore" },
+];
+const route = (path: string) => parseRoute(pages, path);
 
 describe("routes", () => {
   test("every page has its path", () => {
-    expect(parseRoute("/")).toEqual({ page: "live" });
-    expect(parseRoute("/devices")).toEqual({ page: "devices" });
-    expect(parseRoute("/explore/")).toEqual({ page: "explore" });
-    expect(parseRoute("/pipeline")).toEqual({ page: "pipeline" });
+    expect(route("/").page).toBe("live");
+    expect(route("/devices").page).toBe("devices");
+    expect(route("/explore/").page).toBe("explore");
   });
-  test("a device id of any characters survives its path", () => {
-    for (const id of ["a", "a/b", "ü 100% ?#", "..", "名前"]) {
-      expect(parseRoute(devicePath(id))).toEqual({ page: "device", id });
+  test("a device id of any characters survives its path, dots and all", () => {
+    for (const id of ["a", "a/b", "ü 100% ?#", ".", "..", "~", "~.", "~~..", "...", "名前"]) {
+      const { page, params } = route(new URL(devicePath(id), "http://sluice.test").pathname);
+      expect({ page, id: decodeDeviceSegment(params.id ?? "") }).toEqual({ page: "device", id });
     }
   });
   test("what is not a page says so and never throws", () => {
-    expect(parseRoute("/nope").page).toBe("not_found");
-    expect(parseRoute("/devices/%E0%A4%A").page).toBe("not_found");
-    expect(parseRoute("/devices/a/b").page).toBe("not_found");
+    expect(route("/nope").page).toBe("not_found");
+    expect(route("/devices/%E0%A4%A").page).toBe("not_found");
+    expect(route("/devices/a/b").page).toBe("not_found");
   });
 });
 
@@ -27,6 +36,6 @@ describe("query", () => {
     expect(one).toBe(two);
   });
   test("a default leaves the URL", () => expect(applyParams("?q=a&sort=b", { q: undefined, sort: "" })).toBe(""));
-  test("only what belongs to the viewer follows to the next page", () =>
-    expect(followedSearch("?q=x&tz=utc&wall=1")).toBe("?tz=utc&wall=1"));
+  test("what belongs to the viewer follows to the next page: look, time range and part of the fleet", () =>
+    expect(followedSearch("?q=x&tz=utc&from=now-6h&meta.site=a&sort=b")).toBe("?from=now-6h&meta.site=a&tz=utc"));
 });

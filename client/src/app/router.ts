@@ -1,32 +1,55 @@
 import { makeEventListener } from "@solid-primitives/event-listener";
 import { type Accessor, batch, createMemo, createSignal } from "solid-js";
+import { encodeDeviceSegment } from "../../../contract/device-path.ts";
 
-export type Route =
-  | { page: "live" }
-  | { page: "devices" }
-  | { page: "device"; id: string }
-  | { page: "explore" }
-  | { page: "pipeline" }
-  | { page: "not_found"; path: string };
+/** A page's name and where it is; a segment that begins with a colon is a parameter: `/devices/:id`. */
+export interface PagePath {
+  readonly name: string;
+  readonly path: string;
+}
 
-/** Never throws: a path that cannot be decoded is a page that is not there. */
-export function parseRoute(path: string): Route {
-  const parts = path.split("/").filter((part) => part !== "");
-  if (parts.length === 0) return { page: "live" };
-  const [head, id] = parts;
-  if (parts.length === 1 && (head === "devices" || head === "explore" || head === "pipeline")) return { page: head };
-  if (parts.length === 2 && head === "devices" && id !== undefined) {
+export interface Route {
+  /** A name of the table of pages, or `not_found`. */
+  readonly page: string;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+function segments(path: string): string[] {
+  return path.split("/").filter((part) => part !== "");
+}
+
+/** The parameters of `pattern` in `path`; undefined when it does not match. A path that cannot be decoded does not. */
+function matchPath(pattern: string, path: string): Record<string, string> | undefined {
+  const wanted = segments(pattern);
+  const given = segments(path);
+  if (wanted.length !== given.length) return undefined;
+  const params: Record<string, string> = {};
+  for (const [index, part] of wanted.entries()) {
+    const value = given[index]!;
+    if (!part.startsWith(":")) {
+      if (part !== value) return undefined;
+      continue;
+    }
     try {
-      return { page: "device", id: decodeURIComponent(id) };
+      params[part.slice(1)] = decodeURIComponent(value);
     } catch (error) {
       if (!(error instanceof URIError)) throw error;
+      return undefined;
     }
   }
-  return { page: "not_found", path };
+  return params;
+}
+
+export function parseRoute(pages: readonly PagePath[], path: string): Route {
+  for (const page of pages) {
+    const params = matchPath(page.path, path);
+    if (params) return { page: page.name, params };
+  }
+  return { page: "not_found", params: {} };
 }
 
 export function devicePath(id: string): string {
-  return `/devices/${encodeURIComponent(id)}`;
+  return `/devices/${encodeDeviceSegment(id)}`;
 }
 
 export type ParamChanges = Record<string, string | undefined>;
@@ -43,12 +66,18 @@ export function applyParams(search: string, changes: ParamChanges): string {
   return text === "" ? "" : `?${text}`;
 }
 
-/** What belongs to the viewer and not to the page follows them from page to page. */
-const followed = ["wall", "tz", "theme"] as const;
+/**
+ * What follows a viewer from page to page: how things look, the time range, and the part of the fleet they look at
+ * (`meta.site=…`). Everything else belongs to one page.
+ */
+const followed: ReadonlySet<string> = new Set(["wall", "tz", "theme", "from", "to"]);
+export const metadataPrefix = "meta.";
 
 export function followedSearch(search: string): string {
-  const from = new URLSearchParams(search);
-  return applyParams("", Object.fromEntries(followed.map((name) => [name, from.get(name) ?? undefined])));
+  const kept = [...new URLSearchParams(search)].filter(
+    ([name]) => followed.has(name) || name.startsWith(metadataPrefix),
+  );
+  return applyParams("", Object.fromEntries(kept));
 }
 
 export interface Router {
@@ -56,20 +85,22 @@ export interface Router {
   path: Accessor<string>;
   /** The value of a query parameter; `fallback` when it is absent. */
   param(name: string, fallback?: string): string;
+  /** All query parameters whose name begins with `prefix`. */
+  paramsUnder(prefix: string): Record<string, string>;
   /** Changes the query of this page. `push` makes it a step for the back button; without, it replaces. */
   setParams(changes: ParamChanges, options?: { push?: boolean }): void;
   /** Goes to a page of this site. A path without a query takes along what follows the viewer. */
   go(href: string): void;
-  /** The href a link should carry, so that "open in new tab" keeps theme, time zone and wall mode. */
-  href(path: string): string;
+  /** The href a link should carry, so that "open in new tab" keeps what follows the viewer. `changes` come on top. */
+  href(path: string, changes?: ParamChanges): string;
 }
 
 /** One router for the page; must be called under a Solid owner. */
-export function createRouter(): Router {
+export function createRouter(pages: readonly PagePath[]): Router {
   const [path, setPath] = createSignal(location.pathname);
   const [search, setSearch] = createSignal(location.search);
   const params = createMemo(() => new URLSearchParams(search()));
-  const route = createMemo(() => parseRoute(path()));
+  const route = createMemo(() => parseRoute(pages, path()));
 
   const sync = (): void =>
     batch(() => {
@@ -101,6 +132,7 @@ export function createRouter(): Router {
     route,
     path,
     param: (name, fallback = "") => params().get(name) ?? fallback,
+    paramsUnder: (prefix) => Object.fromEntries([...params()].filter(([name]) => name.startsWith(prefix))),
     setParams(changes, options = {}) {
       const next = applyParams(location.search, changes);
       if (next === location.search) return;
@@ -110,6 +142,6 @@ export function createRouter(): Router {
       sync();
     },
     go,
-    href: (to) => to + followedSearch(search()),
+    href: (to, changes = {}) => to + applyParams(followedSearch(search()), changes),
   };
 }

@@ -4,7 +4,7 @@ import { useApp } from "../app/context.tsx";
 import { formatCompact, formatValue } from "../ui/format.ts";
 import { type PlotStep, withGaps } from "./history-steps.ts";
 import { chartInk } from "./ink.ts";
-import { seriesColor } from "./palette.ts";
+import { quantileLines, seriesColor } from "./palette.ts";
 import { makeTimeChart, type TimeChart, type TimeSeries } from "./time-chart.ts";
 
 export type HistoryKind = "quantiles" | "range";
@@ -45,11 +45,12 @@ export default function HistoryChart(props: {
       const ink = chartInk(host);
       const series: TimeSeries[] =
         kind === "quantiles"
-          ? [
-              { label: "p99", color: seriesColor(1, dark), dash: [2, 3] },
-              { label: "p95", color: seriesColor(4, dark), dash: [7, 3] },
-              { label: "p50", color: seriesColor(0, dark), width: 2 },
-            ]
+          ? quantileLines.map(({ figure, slot, dash }) => ({
+              label: figure,
+              color: seriesColor(slot, dark),
+              dash,
+              ...(dash.length === 0 ? { width: 2 } : {}),
+            }))
           : [
               { label: "largest", color: seriesColor(0, dark), width: 0.75 },
               { label: "average", color: seriesColor(0, dark), width: 2 },

@@ -4,3 +4,14 @@ export function chartInk(host: Element): { text: string; grid: string; accent: s
   const read = (name: string): string => style.getPropertyValue(name).trim();
   return { text: read("--ink-2"), grid: read("--line"), accent: read("--accent"), surface: read("--surface") };
 }
+
+const accents = new Map<boolean, string>();
+
+/** The accent of a theme, read once: asking for it on every drawing would cost a style pass each. */
+export function accentColor(dark: boolean): string {
+  const known = accents.get(dark);
+  if (known !== undefined) return known;
+  const color = getComputedStyle(document.documentElement).getPropertyValue("--accent").trim();
+  accents.set(dark, color);
+  return color;
+}

@@ -1,6 +1,6 @@
 import { createEffect, type JSX, on, onCleanup } from "solid-js";
 import { useApp } from "../app/context.tsx";
-import { sparklineColor } from "./palette.ts";
+import { accentColor } from "./ink.ts";
 import { drawSparkline, type SparklineSize } from "./sparkline.ts";
 
 /** Seconds a sparkline looks back. */
@@ -16,7 +16,7 @@ export function Sparkline(props: { type: string; visible: () => boolean; fill?: 
   const draw = (): void => {
     if (!size || !props.visible() || (live.mode() === "pause" && drawn)) return;
     live.rings.copyLast(props.type, sparklineSeconds, shared);
-    drawSparkline(canvas, size, shared, sparklineColor[preferences.dark() ? "dark" : "light"], props.fill === true);
+    drawSparkline(canvas, size, shared, accentColor(preferences.dark()), props.fill === true);
     drawn = true;
   };
   createEffect(on([live.nowMs, live.rows, () => props.visible()], draw));

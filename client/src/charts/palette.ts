@@ -8,8 +8,6 @@ export const palette = {
   dark: ["#417dd3", "#e68e2b", "#2bc4a1", "#b75f7d", "#937e30", "#6adeff", "#ad91f4", "#ebca9d"],
 } as const;
 const restColor = { light: "#6b7684", dark: "#8b97a5" } as const;
-/** The accent of styles.css: a canvas does not see CSS variables, and asking for them costs a style pass. */
-export const sparklineColor = { light: "#0b6b8a", dark: "#4cc3e6" } as const;
 export const seriesMax: number = palette.light.length;
 
 /** In pixels; empty is a solid line. */
@@ -19,6 +17,13 @@ export function seriesColor(slot: number, dark: boolean): string {
   const theme = dark ? "dark" : "light";
   return slot < 0 ? restColor[theme] : palette[theme][slot % seriesMax]!;
 }
+
+/** The lines of a type's quantiles, wherever they are drawn and in every legend. */
+export const quantileLines = [
+  { figure: "p99", slot: 1, dash: [2, 3] },
+  { figure: "p95", slot: 4, dash: [7, 3] },
+  { figure: "p50", slot: 0, dash: [] },
+] as const;
 
 export interface SlotKeeper {
   /** Gives each type its slot; a type keeps its slot for as long as it is among those given. */

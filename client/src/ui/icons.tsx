@@ -24,7 +24,9 @@ const paths = {
   download: "M10 3v9.5M5.5 8.5L10 13l4.5-4.5M3 17h14",
 } as const;
 
-export function Icon(props: { name: keyof typeof paths }): JSX.Element {
+export type IconName = keyof typeof paths;
+
+export function Icon(props: { name: IconName }): JSX.Element {
   return (
     <svg class="icon" viewBox="0 0 20 20" aria-hidden="true">
       <path d={paths[props.name]} />

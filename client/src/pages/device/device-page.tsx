@@ -1,9 +1,12 @@
+import "./device-page.css";
 import { createEffect, createMemo, createSignal, For, type JSX, lazy, Show, Suspense } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
+import { decodeDeviceSegment, encodeDeviceSegment } from "../../../../contract/device-path.ts";
 import type { StoredEvent } from "../../../../contract/event.ts";
 import type { DeviceDetail } from "../../../../contract/read.ts";
 import { createQuery } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
+import type { PageProps } from "../../app/page-props.ts";
 import { createDeviceTail, tailMax } from "../../live/device-tail.ts";
 import { CurlHint } from "../../ui/curl-hint.tsx";
 import { Status, usualInterval } from "../../ui/device-status.tsx";
@@ -27,12 +30,12 @@ function valueText(event: Pick<StoredEvent, "value_float" | "value_string">): st
   return event.value_string ?? "–";
 }
 
-export default function DevicePage(props: { id: string }): JSX.Element {
+export default function DevicePage(props: PageProps): JSX.Element {
   const { api, router, live, shortcuts, preferences } = useApp();
-  const id = props.id;
+  const id = decodeDeviceSegment(props.params.id ?? "");
   const detail = createQuery(
     () => id,
-    (device, signal) => api.get(`/api/devices/${encodeURIComponent(device)}`, {}, signal),
+    (device, signal) => api.get(`/api/devices/${encodeDeviceSegment(device)}`, {}, signal),
     { everyMs: 2_000 },
   );
   const [types, setTypes] = createStore<{ list: DeviceDetail["event_types"] }>({ list: [] });

@@ -1,3 +1,4 @@
+import "./devices-page.css";
 import { createVirtualizer } from "@tanstack/solid-virtual";
 import { createEffect, createMemo, createSignal, For, type JSX, on, onCleanup, Show, untrack } from "solid-js";
 import type { Device } from "../../../../contract/read.ts";

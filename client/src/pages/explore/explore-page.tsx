@@ -1,3 +1,4 @@
+import "./explore-page.css";
 import { createMemo, createSignal, For, type JSX, lazy, Show, Suspense } from "solid-js";
 import type { History, HistoryPoint } from "../../../../contract/read.ts";
 import type { ApiResult } from "../../api/api.ts";

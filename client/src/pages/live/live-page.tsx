@@ -1,8 +1,10 @@
+import "./live-page.css";
 import { createEffect, createMemo, For, type JSX, lazy, on, Show, Suspense } from "solid-js";
 import { createQuery } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
 import { afterPaint } from "../../charts/after-paint.ts";
 import { Sparkline } from "../../charts/live-sparkline.tsx";
+import { quantileLines } from "../../charts/palette.ts";
 import { Swatch } from "../../charts/swatch.tsx";
 import { totalName } from "../../live/live.ts";
 import { CurlHint } from "../../ui/curl-hint.tsx";
@@ -318,22 +320,14 @@ function ValuePanel(props: { type: string | undefined; seconds: number }): JSX.E
         </Show>
       </div>
       <ul class="legend">
-        <li>
-          <Swatch slot={0} />
-          <span>p50</span>
-        </li>
-        <li>
-          <svg class="swatch" viewBox="0 0 18 8" aria-hidden="true">
-            <line class="line-p95" x1="0" y1="4" x2="18" y2="4" />
-          </svg>
-          <span>p95</span>
-        </li>
-        <li>
-          <svg class="swatch" viewBox="0 0 18 8" aria-hidden="true">
-            <line class="line-p99" x1="0" y1="4" x2="18" y2="4" />
-          </svg>
-          <span>p99</span>
-        </li>
+        <For each={quantileLines.toReversed()}>
+          {({ figure, slot, dash }) => (
+            <li>
+              <Swatch slot={slot} dash={dash} />
+              <span>{figure}</span>
+            </li>
+          )}
+        </For>
       </ul>
     </section>
   );

@@ -1,3 +1,4 @@
+import "./pipeline-page.css";
 import { createMemo, For, Index, type JSX, on, Show } from "solid-js";
 import type { PipelineDetail } from "../../../../contract/read.ts";
 import { createQuery } from "../../api/query.ts";

@@ -1,3 +1,4 @@
+import "./sign-in.css";
 import { createSignal, type JSX, Show } from "solid-js";
 import { useApp } from "../../app/context.tsx";
 

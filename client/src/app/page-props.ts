@@ -1,0 +1,4 @@
+export interface PageProps {
+  /** The page's parameters from its path, decoded. */
+  params: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,57 @@
+import { type Component, lazy } from "solid-js";
+import { decodeDeviceSegment } from "../../../contract/device-path.ts";
+import LivePage from "../pages/live/live-page.tsx";
+import type { IconName } from "../ui/icons.tsx";
+import type { PageProps } from "./page-props.ts";
+
+export interface PageEntry {
+  readonly name: string;
+  /** As the router matches it: a segment with a colon is a parameter. */
+  readonly path: string;
+  /** Of the browser's tab. */
+  title(params: Readonly<Record<string, string>>): string;
+  readonly Page: Component<PageProps>;
+  /** In the navigation; absent: reached from other pages. */
+  readonly nav?: { readonly label: string; readonly icon: IconName /** Pressed after `g`. */; readonly key: string };
+  /** The entry of the navigation that a page without one belongs to. */
+  readonly under?: string;
+}
+
+/** Every page of the dashboard, in the order of the navigation. The first is in the first load; others come when opened. */
+export const pages: readonly PageEntry[] = [
+  {
+    name: "live",
+    path: "/",
+    title: () => "Live",
+    Page: LivePage,
+    nav: { label: "Live", icon: "live", key: "l" },
+  },
+  {
+    name: "devices",
+    path: "/devices",
+    title: () => "Devices",
+    Page: lazy(() => import("../pages/devices/devices-page.tsx")),
+    nav: { label: "Devices", icon: "devices", key: "d" },
+  },
+  {
+    name: "device",
+    path: "/devices/:id",
+    title: ({ id = "" }) => decodeDeviceSegment(id),
+    Page: lazy(() => import("../pages/device/device-page.tsx")),
+    under: "devices",
+  },
+  {
+    name: "explore",
+    path: "/explore",
+    title: () => "Explore",
+    Page: lazy(() => import("../pages/explore/explore-page.tsx")),
+    nav: { label: "Explore", icon: "explore", key: "e" },
+  },
+  {
+    name: "pipeline",
+    path: "/pipeline",
+    title: () => "Pipeline",
+    Page: lazy(() => import("../pages/pipeline/pipeline-page.tsx")),
+    nav: { label: "Pipeline", icon: "pipeline", key: "p" },
+  },
+];
