@@ -109,11 +109,12 @@ export function formatAge(seconds: number): string {
 
 export type TimeZone = "local" | "utc";
 
-type TimeStyle = "clock" | "minute" | "day" | "full";
+type TimeStyle = "clock" | "minute" | "day" | "minute_of_day" | "full";
 const timeOptions: Record<TimeStyle, Intl.DateTimeFormatOptions> = {
   clock: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
   minute: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
   day: { month: "short", day: "numeric" },
+  minute_of_day: { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
   full: {
     year: "numeric",
     month: "short",
