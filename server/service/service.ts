@@ -354,7 +354,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
       tls,
       idleTimeoutSeconds,
       maxRequestBodySize: bunMaxBodyBytes,
-      // The two hot routes stand in front of Elysia: see ARCHITECTURE.md, "Raw routes".
+      // The two hot routes stand in front of Elysia.
       routes: {
         "/ingest": web.ingestRoute(async (request) =>
           config.ROLE === "writer"

@@ -7,7 +7,7 @@ import { startService } from "../../testing/test-service.ts";
 const event = (device: string) => ({ device_id: device, event_type: "t", value_float: 1 });
 const perDevice = "SELECT device_id, count() AS n FROM telemetry_events GROUP BY device_id ORDER BY device_id";
 
-test("RUNBOOK's backup and restore: the database comes back, and what was accepted since and never stored goes in once", async () => {
+test("the runbook's backup and restore: the database comes back, and what was accepted since and never stored goes in once", async () => {
   const backup = mkdtempSync(join(tmpdir(), "sluice-backup-"));
   let service = await startService();
   try {

@@ -100,12 +100,12 @@ test("labels that the alerts select exist", async () => {
 
 test("every alert has its section in the runbook, and every section is linked", () => {
   const alerts = read("deploy/prometheus-alerts.yml");
-  const runbook = read("RUNBOOK.md");
+  const runbook = read("docs/operations.md");
   const names = [...alerts.matchAll(/- alert: (\w+)/g)].map((match) => match[1] as string);
   expect(names.length).toBeGreaterThan(10);
   for (const name of names) {
     expect(runbook).toContain(`### ${name}\n`);
-    expect(alerts).toContain(`RUNBOOK.md#${name.toLowerCase()}"`);
+    expect(alerts).toContain(`docs/operations.md#${name.toLowerCase()}"`);
   }
   for (const [, name] of runbook.matchAll(/^### (Sluice\w+)$/gm)) expect(names).toContain(name as string);
 });
