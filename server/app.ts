@@ -10,9 +10,11 @@ import { requestIdOf } from "./http/request-id.ts";
 export interface AppDeps {
   /** One Elysia instance a controller. Nobody gets to these without being a viewer. */
   readonly controllers: readonly AnyElysia[];
+  /** As `controllers`; and whatever changes something (not GET, not HEAD) needs an editor. */
+  readonly editingControllers: readonly AnyElysia[];
   /** Those that need no viewer: health and sign-in. */
   readonly publicControllers: readonly AnyElysia[];
-  readonly access: Pick<Access, "viewer">;
+  readonly access: Pick<Access, "viewer" | "editor">;
   /** `client/dist`; without it (not built) the dashboard's paths say so. */
   readonly clientDirectory: string;
   readonly log: Log;
@@ -46,6 +48,13 @@ export async function createApp(deps: AppDeps) {
     return viewer instanceof Response ? viewer : undefined;
   });
   for (const controller of deps.controllers) guarded.use(controller);
+  const editing = new Elysia({ name: "editing" }).onBeforeHandle(({ request }) => {
+    const isReading = request.method === "GET" || request.method === "HEAD";
+    const caller = isReading ? deps.access.viewer(request) : deps.access.editor(request);
+    return caller instanceof Response ? caller : undefined;
+  });
+  for (const controller of deps.editingControllers) editing.use(controller);
+  guarded.use(editing);
   refuseOtherMethods(guarded);
   const noSuchRoute = (): Response => errorResponse("not_found", "there is no such API route");
   // GET by name, too: the page's own GET of everything would come before a route of all methods.

@@ -38,6 +38,7 @@ function create(options: Partial<AccessOptions> = {}): AccessControl {
     {
       ingestKeys: `fleet:${ingestSecret},site:site-secret-0123456789:site-1/`,
       viewerKeys: `ops:${viewerSecret}`,
+      editorKeys: "",
       rateLimitEvents: null,
       secure: false,
       ...options,
@@ -82,6 +83,32 @@ describe("keys", () => {
     [{ Authorization: "Bearer nope" }, 403],
   ])("%p may read: %i", (headers: Record<string, string>, expected) => {
     expect(status(create().viewer(request(headers)))).toBe(expected);
+  });
+
+  test.each([
+    ["viewer and editor keys", {}, "editor-secret-0123456789", 200],
+    ["viewer and editor keys", {}, viewerSecret, 403],
+    ["viewer and editor keys", {}, null, 401],
+    ["viewer keys alone", { editorKeys: "" }, viewerSecret, 403],
+    ["editor keys alone", { viewerKeys: "" }, "editor-secret-0123456789", 200],
+    ["editor keys alone", { viewerKeys: "" }, null, 401],
+    ["editor keys alone", { viewerKeys: "" }, "nope", 403],
+    ["neither", { viewerKeys: "", editorKeys: "" }, null, 200],
+  ] as const)("with %s, %j: %p may change things: %i", (_, options, key, expected) => {
+    const access = create({ editorKeys: "lead:editor-secret-0123456789", ...options });
+    const headers: Record<string, string> = key === null ? {} : { Authorization: `Bearer ${key}` };
+    expect(status(access.editor(request(headers)))).toBe(expected);
+  });
+
+  test("an editor key reads, signs in, and stays an editor by its session", () => {
+    const access = create({ editorKeys: "ops:editor-secret-0123456789" });
+    const bearer = { Authorization: "Bearer editor-secret-0123456789" };
+    expect(access.viewer(request(bearer))).toMatchObject({ name: "ops", editor: true });
+    // A viewer of the same name stays a viewer: the fingerprint tells them apart.
+    expect(access.editor(request({ Cookie: cookieOf(access, "editor-secret-0123456789") }))).toMatchObject({
+      editor: true,
+    });
+    expect(status(access.editor(request({ Cookie: cookieOf(access) })))).toBe(403);
   });
 
   test("no key gets the challenge that HTTP asks for", () => {

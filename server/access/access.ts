@@ -12,6 +12,8 @@ export interface Access {
   ingest(request: Request): IngestPrincipal | Response;
   /** May this request read? The viewer's name, for limits per viewer. */
   viewer(request: Request): Viewer | Response;
+  /** May this request change alert rules, silences, channels, saved views? The editor's name, for the audit log. */
+  editor(request: Request): Viewer | Response;
 }
 
 export interface IngestPrincipal {
@@ -25,10 +27,12 @@ export interface IngestPrincipal {
 
 export interface Viewer {
   readonly name: string;
+  /** May change what people change. */
+  readonly editor: boolean;
 }
 
 export type SignInResult =
-  | { readonly ok: true; readonly viewer: string; readonly cookie: string }
+  | { readonly ok: true; readonly viewer: string; readonly editor: boolean; readonly cookie: string }
   | { readonly ok: false; readonly response: Response };
 
 export interface AccessRefusals {
@@ -43,6 +47,8 @@ export interface AccessRefusals {
 /** `Access`, and what the sign-in and the operator need. */
 export interface AccessControl extends Access {
   readonly viewersNeeded: boolean;
+  /** Somebody may sign in: there are viewer or editor keys. */
+  readonly signInPossible: boolean;
   signIn(key: string, address: string): SignInResult;
   /** Ends the session of this request, if it has one; gives the cookie that removes it. */
   signOut(request: Request): string;
@@ -64,6 +70,8 @@ export interface AccessOptions {
   readonly ingestKeys: string;
   /** `name:secret` separated by commas, or `@FILE`; empty: everybody may read. */
   readonly viewerKeys: string;
+  /** `name:secret` separated by commas, or `@FILE`; empty: everybody may change things where everybody may read, else nobody. */
+  readonly editorKeys: string;
   /** Events a second of each ingest key; without keys, of all together. Null: no limit. */
   readonly rateLimitEvents: number | null;
   /** The service is reached over TLS, so cookies are for TLS only. */
@@ -78,7 +86,6 @@ interface ViewerKey extends Viewer {
   readonly fingerprint: string;
 }
 
-const anyViewer: Viewer = { name: "" };
 const bearer = /^bearer +/i;
 const challenge = { "WWW-Authenticate": 'Bearer realm="sluice"' };
 
@@ -94,12 +101,15 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
   const { sessions } = deps;
   const ingestRing = new KeyRing<IngestKey>();
   const viewerRing = new KeyRing<ViewerKey>();
+  const editorRing = new KeyRing<ViewerKey>();
   const attempts = new Attempts(deps.monotonicMs);
   const refusals: AccessRefusals = { unauthenticated: 0, forbidden: 0, rateLimited: 0, signInThrottled: 0 };
   // With TLS the prefix keeps other hosts of the domain from setting it.
   const cookieName = options.secure ? "__Host-sluice" : "sluice";
   const ingestNeeded = options.ingestKeys !== "";
   const viewersNeeded = options.viewerKeys !== "";
+  const editorsNeeded = options.editorKeys !== "";
+  const anyViewer: Viewer = { name: "", editor: !viewersNeeded && !editorsNeeded };
   const anyone = ingestKey({ name: "", secret: "", prefix: null });
 
   function ingestKey({ name, prefix }: KeyEntry): IngestKey {
@@ -111,6 +121,18 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
         : (ingestRing.named(name)?.bucket ?? new TokenBucket({ ratePerSecond: rate }, deps.monotonicMs));
     return { name, devicePrefix: prefix, bucket, takeEvents: (count) => takeEvents(bucket, count) };
   }
+
+  function readerSource(variable: "VIEWER_KEYS" | "EDITOR_KEYS", setting: string, ring: KeyRing<ViewerKey>) {
+    const keyOf = (entry: KeyEntry): ViewerKey => ({
+      name: entry.name,
+      editor: variable === "EDITOR_KEYS",
+      fingerprint: fingerprint(sessions.fingerprintKey, entry),
+    });
+    const onKeys = (entries: readonly KeyEntry[]): void => ring.replace(entries, keyOf);
+    return openKeySource({ log: deps.log, onKeys }, { variable, setting, allowPrefix: false });
+  }
+
+  const readerWith = (key: string): ViewerKey | undefined => editorRing.find(key) ?? viewerRing.find(key);
 
   function takeEvents(bucket: TokenBucket | null, count: number): Response | undefined {
     if (bucket === null || bucket.tryTake(count)) return undefined;
@@ -133,21 +155,8 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
           ),
         ]
       : []),
-    ...(viewersNeeded
-      ? [
-          openKeySource(
-            {
-              log: deps.log,
-              onKeys: (entries) =>
-                viewerRing.replace(entries, (entry) => ({
-                  name: entry.name,
-                  fingerprint: fingerprint(sessions.fingerprintKey, entry),
-                })),
-            },
-            { variable: "VIEWER_KEYS", setting: options.viewerKeys, allowPrefix: false },
-          ),
-        ]
-      : []),
+    ...(viewersNeeded ? [readerSource("VIEWER_KEYS", options.viewerKeys, viewerRing)] : []),
+    ...(editorsNeeded ? [readerSource("EDITOR_KEYS", options.editorKeys, editorRing)] : []),
   ];
 
   function unauthenticated(message: string): Response {
@@ -163,8 +172,11 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
   function sessionOf(request: Request): { viewer: Viewer; end: () => void } | undefined {
     for (const token of cookieValues(request.headers.get("cookie"), cookieName)) {
       const claim = sessions.verify(token);
-      const viewer = claim && viewerRing.named(claim.viewer);
-      if (viewer && viewer.fingerprint === claim.fingerprint) return { viewer, end: () => sessions.end(claim) };
+      if (claim === undefined) continue;
+      const viewer = [editorRing.named(claim.viewer), viewerRing.named(claim.viewer)].find(
+        (each) => each?.fingerprint === claim.fingerprint,
+      );
+      if (viewer) return { viewer, end: () => sessions.end(claim) };
     }
     return undefined;
   }
@@ -172,8 +184,23 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
   const cookie = (value: string, maxAgeSeconds: number): string =>
     `${cookieName}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}${options.secure ? "; Secure" : ""}`;
 
+  function viewer(request: Request): Viewer | Response {
+    if (!viewersNeeded && !editorsNeeded) return anyViewer;
+    const presented = presentedKey(request.headers);
+    if (presented !== null) {
+      const known = readerWith(presented);
+      if (known !== undefined) return known;
+      if (!viewersNeeded) return anyViewer;
+      return forbidden(ingestRing.find(presented) ? "an ingest key cannot read" : "this key is not known");
+    }
+    const signedIn = sessionOf(request)?.viewer;
+    if (signedIn !== undefined || !viewersNeeded) return signedIn ?? anyViewer;
+    return unauthenticated("sign in, or send a viewer key: Authorization: Bearer");
+  }
+
   return {
     viewersNeeded,
+    signInPossible: viewersNeeded || editorsNeeded,
     refusals,
     ingest(request) {
       if (!ingestNeeded) return anyone;
@@ -181,17 +208,17 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
       if (presented === null) return unauthenticated("an ingest key is needed: Authorization: Bearer, or X-API-Key");
       const key = ingestRing.find(presented);
       if (key !== undefined) return key;
-      return forbidden(viewerRing.find(presented) ? "a viewer key cannot write" : "this key is not known");
+      return forbidden(readerWith(presented) ? "a viewer key cannot write" : "this key is not known");
     },
-    viewer(request) {
-      if (!viewersNeeded) return anyViewer;
-      const presented = presentedKey(request.headers);
-      if (presented !== null) {
-        const viewer = viewerRing.find(presented);
-        if (viewer !== undefined) return viewer;
-        return forbidden(ingestRing.find(presented) ? "an ingest key cannot read" : "this key is not known");
-      }
-      return sessionOf(request)?.viewer ?? unauthenticated("sign in, or send a viewer key: Authorization: Bearer");
+    viewer,
+    editor(request) {
+      const who = viewer(request);
+      if (who instanceof Response || who.editor) return who;
+      if (!editorsNeeded) return forbidden("nobody may change this over HTTP while EDITOR_KEYS is not set");
+      if (who.name !== "") return forbidden(`${who.name} may read; changing this needs an editor key (EDITOR_KEYS)`);
+      return presentedKey(request.headers) === null
+        ? unauthenticated("changing this needs an editor key: sign in, or send Authorization: Bearer")
+        : forbidden("this key may not change anything here; that needs an editor key (EDITOR_KEYS)");
     },
     signIn(key, address) {
       const waitSeconds = attempts.waitSeconds(address);
@@ -201,7 +228,7 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
         const message = "too many attempts with a wrong key; wait a little";
         return { ok: false, response: errorResponse("rate_limited", message, undefined, headers) };
       }
-      const viewer = viewerRing.find(key);
+      const viewer = readerWith(key);
       if (viewer === undefined) {
         attempts.failed(address);
         const scope = ingestRing.find(key) ? "an ingest key cannot read" : "this key is not known";
@@ -209,7 +236,7 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
       }
       const token = sessions.issue(viewer.name, viewer.fingerprint);
       const maxAgeSeconds = Math.floor(sessions.lifetimeMs / 1000);
-      return { ok: true, viewer: viewer.name, cookie: cookie(token, maxAgeSeconds) };
+      return { ok: true, viewer: viewer.name, editor: viewer.editor, cookie: cookie(token, maxAgeSeconds) };
     },
     signOut(request) {
       sessionOf(request)?.end();

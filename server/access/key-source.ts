@@ -9,7 +9,7 @@ const soundSecretCharacters = 16;
 
 export interface KeySourceOptions {
   /** For messages. */
-  readonly variable: "INGEST_KEYS" | "VIEWER_KEYS";
+  readonly variable: "INGEST_KEYS" | "VIEWER_KEYS" | "EDITOR_KEYS";
   /** The setting: a list, or `@FILE`. Not empty. */
   readonly setting: string;
   readonly allowPrefix: boolean;

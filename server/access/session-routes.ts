@@ -19,9 +19,10 @@ export function createSessionRoutes(deps: {
 
   return new Elysia({ name: "session" })
     .get("/api/session", ({ request }) => {
-      if (!access.viewersNeeded) return answer({ required: false, viewer: null });
       const viewer = access.viewer(request);
-      return answer({ required: true, viewer: viewer instanceof Response ? null : viewer.name });
+      const required = access.viewersNeeded;
+      if (viewer instanceof Response) return answer({ required, viewer: null, editor: false });
+      return answer({ required, viewer: viewer.name || null, editor: viewer.editor });
     })
     .post(
       "/api/session",
@@ -36,10 +37,13 @@ export function createSessionRoutes(deps: {
         }
         const given = parseJson(await request.text());
         if (!signIn.Check(given)) return errorResponse("malformed_request", 'the body is {"key": "…"}');
-        if (!access.viewersNeeded) return answer({ required: false, viewer: null });
+        if (!access.signInPossible) return answer({ required: false, viewer: null, editor: true });
         const result = access.signIn(given.key, deps.addressOf(request));
         return result.ok
-          ? answer({ required: true, viewer: result.viewer }, { "Set-Cookie": result.cookie })
+          ? answer(
+              { required: access.viewersNeeded, viewer: result.viewer, editor: result.editor },
+              { "Set-Cookie": result.cookie },
+            )
           : result.response;
       },
       { parse: "none" },

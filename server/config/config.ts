@@ -62,6 +62,8 @@ const origins: Parse<string[]> = (value) => {
 };
 const redisUrl: Parse<string> = (value) =>
   URL.canParse(value) && /^rediss?:$/.test(new URL(value).protocol) ? value : undefined;
+const smtpUrl: Parse<string> = (value) =>
+  URL.canParse(value) && /^smtps?:$/.test(new URL(value).protocol) ? value : undefined;
 const identifier: Parse<string> = (value) => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(value) ? value : undefined);
 
 /** How a number with a unit is read, and the line that says so, bounds included. */
@@ -162,6 +164,17 @@ const settings = {
     "keys that may read; unset: open, loopback only",
     { secret: true },
   ),
+  EDITOR_KEYS: define(
+    "",
+    text,
+    "name:secret, comma-separated, or @FILE",
+    "keys that may read, and change alert rules, silences, channels, saved views and links; unset: nobody where VIEWER_KEYS is set, else everybody",
+    { secret: true },
+  ),
+  ALERTS_FILE: define("", text, "a JSON file", "alert rules, channels and silences; read again on SIGHUP"),
+  ALLOW_PRIVATE_WEBHOOKS: define("0", flag, "1 or 0", "1: webhooks may go to loopback and private addresses"),
+  SMTP_URL: define("", optional(smtpUrl), "smtp://user:password@host:port or smtps://…", "server for e-mail channels"),
+  SMTP_FROM: define("", text, "an e-mail address", "sender of e-mail channels; needed with SMTP_URL"),
   SESSION_LIFETIME: define("30d", ...duration("1s", "366d"), "a viewer signs in again after this long"),
   ALLOW_ANONYMOUS: define("0", flag, "1 or 0", "1: listen on a non-loopback HOST without keys"),
   RATE_LIMIT_EVENTS: define(
@@ -267,6 +280,9 @@ function crossChecked(config: Config, environment: Readonly<Record<string, strin
   }
   if (config.ROLE !== "all" && config.REDIS_URL === null) {
     throw new ConfigError(`ROLE=${config.ROLE}: allowed is all, as REDIS_URL is not set`);
+  }
+  if (config.SMTP_URL !== null && config.SMTP_FROM === "") {
+    throw new ConfigError("SMTP_FROM=: allowed is an e-mail address, as SMTP_URL is set");
   }
   if ((config.TLS_CERT === "") !== (config.TLS_KEY === "")) {
     throw new ConfigError(`TLS_CERT=${config.TLS_CERT}: allowed is TLS_CERT and TLS_KEY both set, or neither`);

@@ -10,7 +10,8 @@ function create({ journalMaxBytes = journalBytes } = {}) {
   const deps: IngestDeps = {
     access: {
       ingest: () => ({ name: "", devicePrefix: null, takeEvents: () => undefined }),
-      viewer: () => ({ name: "" }),
+      viewer: () => ({ name: "", editor: false }),
+      editor: () => ({ name: "", editor: false }),
     },
     writer: { ring: new RingProducer(memory), wake: () => undefined },
     aggregator: {

@@ -95,6 +95,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
     {
       ingestKeys: config.INGEST_KEYS,
       viewerKeys: config.VIEWER_KEYS,
+      editorKeys: config.EDITOR_KEYS,
       rateLimitEvents: config.RATE_LIMIT_EVENTS,
       secure: tls !== null,
     },
@@ -335,6 +336,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
       createMetricsRoutes({ metrics }),
       createReferenceRoutes({ version: packageJson.version }),
     ],
+    editingControllers: [],
     publicControllers: [
       createHealthRoutes({ pipeline }),
       createSessionRoutes({ access, addressOf: (request) => listener.addressOf(request) }),

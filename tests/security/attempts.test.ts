@@ -568,7 +568,7 @@ test("after all of it the service works, has stored nothing of it and is nobody 
   const devices = await service.sql<{ device_id: string }>("SELECT DISTINCT device_id FROM telemetry_events");
   expect(devices).toEqual([{ device_id: "after" }]);
   const session = await fetch(`${service.url}/api/session`, { headers: { Cookie: cookie } });
-  expect(await session.json()).toEqual({ required: true, viewer: "ops" });
+  expect(await session.json()).toEqual({ required: true, viewer: "ops", editor: false });
   expect(({} as Record<string, unknown>).admin).toBeUndefined();
   const log = service.log();
   expect(log).not.toContain('"level":"error"');
