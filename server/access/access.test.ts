@@ -2,8 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { errorStatus } from "../../contract/error.ts";
 import { ConfigError } from "../config/config.ts";
-import { type AccessControl, type AccessOptions, createAccess } from "./access.ts";
+import { Refusal } from "../http/refusal.ts";
+import { type AccessControl, type AccessOptions, createAccess, presentedKey } from "./access.ts";
 import { openSessions, type Sessions } from "./sessions.ts";
 
 const ingestSecret = "ingest-secret-0123456789";
@@ -49,7 +51,10 @@ function create(options: Partial<AccessOptions> = {}): AccessControl {
 }
 
 const request = (headers: Record<string, string> = {}): Request => new Request("http://sluice.test/", { headers });
-const status = (answer: object): number => (answer instanceof Response ? answer.status : 200);
+const status = (answer: object): number => {
+  if (answer instanceof Refusal) return errorStatus[answer.code];
+  return answer instanceof Response ? answer.status : 200;
+};
 const cookieOf = (access: AccessControl, secret = viewerSecret): string => {
   const result = access.signIn(secret, "192.0.2.1");
   if (!result.ok) throw new Error(`refused: ${result.response.status}`);
@@ -72,7 +77,7 @@ describe("keys", () => {
     [{ Authorization: "Bearer" }, 401],
     [{ Authorization: "Bearer wrong", "X-API-Key": ingestSecret }, 403],
   ])("%p may write: %i", (headers: Record<string, string>, expected) => {
-    expect(status(create().ingest(request(headers)))).toBe(expected);
+    expect(status(create().ingest(presentedKey(new Headers(headers))))).toBe(expected);
   });
 
   test.each([
@@ -118,7 +123,7 @@ describe("keys", () => {
   });
 
   test("a key with a prefix says so", () => {
-    const principal = create().ingest(request({ "X-API-Key": "site-secret-0123456789" }));
+    const principal = create().ingest(presentedKey(new Headers({ "X-API-Key": "site-secret-0123456789" })));
     expect(principal).toMatchObject({ name: "site", devicePrefix: "site-1/" });
   });
 
@@ -144,7 +149,7 @@ describe("a file of keys", () => {
     };
     replace("a:first-secret-0123456789\nb:second-secret-0123456789\n");
     const access = create({ ingestKeys: `@${file}` });
-    const may = (secret: string): number => status(access.ingest(request({ "X-API-Key": secret })));
+    const may = (secret: string): number => status(access.ingest(presentedKey(new Headers({ "X-API-Key": secret }))));
     expect(may("first-secret-0123456789")).toBe(200);
 
     replace("b:second-secret-0123456789\nc:third-secret-0123456789\n");
@@ -173,14 +178,14 @@ describe("a file of keys", () => {
     const file = join(directory, "keys");
     writeFileSync(file, "a:first-secret-0123456789\n");
     const access = create({ ingestKeys: `@${file}`, rateLimitEvents: 10 });
-    const take = (count: number): Response | undefined => {
-      const principal = access.ingest(request({ "X-API-Key": "first-secret-0123456789" }));
-      if (principal instanceof Response) throw new Error("refused");
+    const take = (count: number): Refusal | undefined => {
+      const principal = access.ingest(presentedKey(new Headers({ "X-API-Key": "first-secret-0123456789" })));
+      if (principal instanceof Refusal) throw new Error("refused");
       return principal.takeEvents(count);
     };
     expect(take(10)).toBeUndefined();
     access.reload();
-    expect(take(1)?.status).toBe(429);
+    expect(take(1)?.code).toBe("rate_limited");
   });
 });
 
@@ -212,7 +217,7 @@ describe("sessions", () => {
 
   test("does not write", () => {
     const access = create();
-    expect(status(access.ingest(request({ Cookie: cookieOf(access) })))).toBe(401);
+    expect(status(access.ingest(presentedKey(new Headers({ Cookie: cookieOf(access) }))))).toBe(401);
   });
 
   test("a copy of it is worth nothing after sign-out, nor after a restart", () => {

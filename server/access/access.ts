@@ -1,5 +1,6 @@
 import type { Log } from "../../base/log.ts";
 import { errorResponse } from "../http/errors.ts";
+import { Refusal } from "../http/refusal.ts";
 import { Attempts } from "./attempts.ts";
 import { openKeySource } from "./key-source.ts";
 import { fingerprint, type KeyEntry, KeyRing } from "./keys.ts";
@@ -8,8 +9,8 @@ import { TokenBucket } from "./token-bucket.ts";
 
 /** Who may write and who may read. Routes ask; how keys are kept is this folder's business. */
 export interface Access {
-  /** May this request post events? */
-  ingest(request: Request): IngestPrincipal | Response;
+  /** May who presents this key post events? Each protocol has its own place for the key; null: there was none. */
+  ingest(presented: string | null): IngestPrincipal | Refusal;
   /** May this request read? The viewer's name, for limits per viewer. */
   viewer(request: Request): Viewer | Response;
   /** May this request change alert rules, silences, channels, saved views? The editor's name, for the audit log. */
@@ -21,8 +22,8 @@ export interface IngestPrincipal {
   readonly name: string;
   /** When set, every device id has to start with it. */
   readonly devicePrefix: string | null;
-  /** Counts events against the key's rate; a response when they are too many. */
-  takeEvents(count: number): Response | undefined;
+  /** Counts events against the key's rate; a refusal when they are too many. */
+  takeEvents(count: number): Refusal | undefined;
 }
 
 export interface Viewer {
@@ -88,14 +89,22 @@ interface ViewerKey extends Viewer {
 
 const bearer = /^bearer +/i;
 const challenge = { "WWW-Authenticate": 'Bearer realm="sluice"' };
+const ingestKeyNeeded = new Refusal(
+  "unauthenticated",
+  "an ingest key is needed: Authorization: Bearer, or X-API-Key",
+  undefined,
+  challenge,
+);
+const viewerKeyCannotWrite = new Refusal("forbidden", "a viewer key cannot write");
+const unknownKey = new Refusal("forbidden", "this key is not known");
 
 /**
  * Keys, scopes and sessions. Throws `ConfigError` when the keys are wrong.
  *
  * @example
  * const access = createAccess({ log, sessions, monotonicMs: () => performance.now() }, { ingestKeys: "fleet:…", … });
- * const principal = access.ingest(request);
- * if (principal instanceof Response) return principal;
+ * const principal = access.ingest(presentedKey(request.headers));
+ * if (principal instanceof Refusal) return refusalResponse(principal);
  */
 export function createAccess(deps: AccessDeps, options: AccessOptions): AccessControl {
   const { sessions } = deps;
@@ -134,11 +143,11 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
 
   const readerWith = (key: string): ViewerKey | undefined => editorRing.find(key) ?? viewerRing.find(key);
 
-  function takeEvents(bucket: TokenBucket | null, count: number): Response | undefined {
+  function takeEvents(bucket: TokenBucket | null, count: number): Refusal | undefined {
     if (bucket === null || bucket.tryTake(count)) return undefined;
     refusals.rateLimited++;
     const { limit, remaining, resetSeconds, retrySeconds } = bucket.state(count);
-    return errorResponse("rate_limited", `more than ${limit} events a second (RATE_LIMIT_EVENTS)`, undefined, {
+    return new Refusal("rate_limited", `more than ${limit} events a second (RATE_LIMIT_EVENTS)`, undefined, {
       "Retry-After": String(retrySeconds),
       "RateLimit-Limit": String(limit),
       "RateLimit-Remaining": String(remaining),
@@ -202,13 +211,16 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
     viewersNeeded,
     signInPossible: viewersNeeded || editorsNeeded,
     refusals,
-    ingest(request) {
+    ingest(presented) {
       if (!ingestNeeded) return anyone;
-      const presented = presentedKey(request.headers);
-      if (presented === null) return unauthenticated("an ingest key is needed: Authorization: Bearer, or X-API-Key");
+      if (presented === null) {
+        refusals.unauthenticated++;
+        return ingestKeyNeeded;
+      }
       const key = ingestRing.find(presented);
       if (key !== undefined) return key;
-      return forbidden(readerWith(presented) ? "a viewer key cannot write" : "this key is not known");
+      refusals.forbidden++;
+      return readerWith(presented) ? viewerKeyCannotWrite : unknownKey;
     },
     viewer,
     editor(request) {
@@ -252,7 +264,7 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): AccessCo
 }
 
 /** The key that a request carries; null: none. Other schemes than Bearer are a proxy's business, not ours. */
-function presentedKey(headers: Headers): string | null {
+export function presentedKey(headers: Headers): string | null {
   const authorization = headers.get("authorization");
   if (authorization?.startsWith("Bearer ")) return authorization.slice(7);
   if (authorization !== null && bearer.test(authorization)) return authorization.replace(bearer, "");

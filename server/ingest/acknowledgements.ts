@@ -68,6 +68,7 @@ export class StoredWaiters {
   readonly #gaps: { from: number; to: number }[] = [];
   #settledEpoch = 0;
   #recoveredEpoch = 0;
+  #givenUp = false;
 
   /** Epochs up to this one are of an earlier run: in which of them a request's events are is not known. */
   recovered(lastEpoch: number): void {
@@ -76,7 +77,7 @@ export class StoredWaiters {
 
   /** Resolves true when every row of the epoch is in ClickHouse, false when that is not known after `timeoutMs`. */
   wait(epoch: number | null, timeoutMs: number): Promise<boolean> {
-    if (epoch === null) return Promise.resolve(false);
+    if (epoch === null || (this.#givenUp && epoch > this.#settledEpoch)) return Promise.resolve(false);
     if (epoch <= this.#settledEpoch) return Promise.resolve(this.#isComplete(epoch));
     return new Promise((resolve) => {
       const entry = {
@@ -100,8 +101,9 @@ export class StoredWaiters {
     for (const entry of this.#waiting) if (entry.epoch <= epoch) entry.settle(this.#isComplete(entry.epoch));
   }
 
-  /** Nothing will be confirmed any more. */
+  /** Nothing will be confirmed any more, to nobody: some events were durable only just now, and are about to wait. */
   giveUp(): void {
+    this.#givenUp = true;
     for (const entry of this.#waiting) entry.settle(false);
   }
 

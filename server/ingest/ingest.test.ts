@@ -10,8 +10,6 @@ function create({ journalMaxBytes = journalBytes } = {}) {
   const deps: IngestDeps = {
     access: {
       ingest: () => ({ name: "", devicePrefix: null, takeEvents: () => undefined }),
-      viewer: () => ({ name: "", editor: false }),
-      editor: () => ({ name: "", editor: false }),
     },
     writer: { ring: new RingProducer(memory), wake: () => undefined },
     aggregator: {

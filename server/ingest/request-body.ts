@@ -1,7 +1,6 @@
-import { isUtf8 } from "node:buffer";
 import { promisify } from "node:util";
 import { gunzip, zstdDecompress } from "node:zlib";
-import type { ErrorCode } from "../../contract/error.ts";
+import { Refusal } from "../http/refusal.ts";
 
 export interface BodyOptions {
   readonly maxBodyBytes: number;
@@ -10,27 +9,15 @@ export interface BodyOptions {
   readonly inFlightMaxBytes: number;
 }
 
-export interface Body {
-  /** Unpacked, and UTF-8. */
-  readonly bytes: Uint8Array;
-  readonly ndjson: boolean;
-}
-
-export type BodyOutcome =
-  | ({ readonly ok: true } & Body)
-  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
-
-const refuse = (code: ErrorCode, message: string): BodyOutcome => ({ ok: false, code, message });
 const decompressors = { gzip: promisify(gunzip), zstd: promisify(zstdDecompress) };
-const decoder = new TextDecoder();
 
 /** Reads a request's body, in bounded memory and time. */
 export interface BodyReader {
   /**
-   * What says that it is too large is refused unread, what turns out to be is cut off, and decompression stops at the
-   * limit. Names the media type and the encoding that it does not know.
+   * The body, decompressed. What says that it is too large is refused unread, what turns out to be is cut off, and
+   * decompression stops at the limit.
    */
-  read(request: Request): Promise<BodyOutcome>;
+  read(request: Request): Promise<Uint8Array | Refusal>;
   /** The service is shutting down: bodies that have not arrived are not waited for. */
   stop(): void;
 }
@@ -40,11 +27,14 @@ export function createBodyReader(options: BodyOptions): BodyReader {
   const isInFlightLower = options.inFlightMaxBytes < options.maxBodyBytes;
   const maxBytes = isInFlightLower ? options.inFlightMaxBytes : options.maxBodyBytes;
   const maxName = isInFlightLower ? "MAX_INFLIGHT_BYTES" : "MAX_BODY_BYTES";
-  const tooLarge = refuse("body_too_large", `the body is over ${maxBytes} bytes (${maxName})`);
-  const late = refuse("request_timeout", `the body did not arrive within ${options.timeoutMs / 1000} s (BODY_TIMEOUT)`);
-  const stopped = refuse("shutting_down", "the service is shutting down");
-  const gone = refuse("malformed_request", "the body ended early");
-  const overloaded = refuse(
+  const tooLarge = new Refusal("body_too_large", `the body is over ${maxBytes} bytes (${maxName})`);
+  const late = new Refusal(
+    "request_timeout",
+    `the body did not arrive within ${options.timeoutMs / 1000} s (BODY_TIMEOUT)`,
+  );
+  const stopped = new Refusal("shutting_down", "the service is shutting down");
+  const gone = new Refusal("malformed_request", "the body ended early");
+  const overloaded = new Refusal(
     "overloaded",
     "as many bytes of requests are on their way as the service takes (MAX_INFLIGHT_BYTES); nothing was accepted",
   );
@@ -61,18 +51,10 @@ export function createBodyReader(options: BodyOptions): BodyReader {
     stop: () => deadlines.stop(),
     async read(request) {
       const { headers } = request;
-      const mediaType = headers.get("content-type");
-      const ndjson = mediaType !== null && isMediaType(mediaType, "application/x-ndjson");
-      if (!ndjson && (mediaType === null || !isMediaType(mediaType, "application/json"))) {
-        return refuse(
-          "unsupported_media_type",
-          `Content-Type: ${mediaType ?? "(none)"}: allowed is application/json or application/x-ndjson`,
-        );
-      }
       // An empty header says as little as none.
       const encoding = headers.get("content-encoding")?.trim().toLowerCase() || "identity";
       if (encoding !== "identity" && encoding !== "gzip" && encoding !== "zstd") {
-        return refuse("unsupported_encoding", `Content-Encoding: ${encoding}: allowed is gzip or zstd`);
+        return new Refusal("unsupported_encoding", `Content-Encoding: ${encoding}: allowed is gzip or zstd`);
       }
       const declared = headers.get("content-length");
       if (declared !== null && Number(declared) > maxBytes) return tooLarge;
@@ -93,33 +75,24 @@ export function createBodyReader(options: BodyOptions): BodyReader {
         if (raw === "late") return late;
         if (raw === "gone") return gone;
         if (raw === "stopped") return stopped;
-        return encoding === "identity" ? decoded(raw, ndjson) : await unpack(raw, encoding, ndjson);
+        return encoding === "identity" ? raw : await unpack(raw, encoding);
       } finally {
         inFlightBytes -= reserved;
       }
     },
   };
 
-  async function unpack(raw: Uint8Array, encoding: keyof typeof decompressors, ndjson: boolean): Promise<BodyOutcome> {
+  async function unpack(raw: Uint8Array, encoding: keyof typeof decompressors): Promise<Uint8Array | Refusal> {
     const leave = await decompressing.enter();
     try {
-      return decoded(await decompressors[encoding](raw, { maxOutputLength: options.maxBodyBytes }), ndjson);
+      return await decompressors[encoding](raw, { maxOutputLength: options.maxBodyBytes });
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") return tooLarge;
-      return refuse("malformed_encoding", `the body is not ${encoding}`);
+      return new Refusal("malformed_encoding", `the body is not ${encoding}`);
     } finally {
       leave();
     }
   }
-}
-
-function decoded(bytes: Uint8Array, ndjson: boolean): BodyOutcome {
-  return isUtf8(bytes) ? { ok: true, bytes, ndjson } : refuse("malformed_encoding", "the body is not UTF-8");
-}
-
-/** Without a byte order mark. */
-export function textOf(body: Body): string {
-  return decoder.decode(body.bytes);
 }
 
 /** How many bodies are unpacked at once, each into at most MAX_BODY_BYTES; further ones wait, packed and counted. */
@@ -140,16 +113,6 @@ function createSlots(count: number) {
       return leave;
     },
   };
-}
-
-function isMediaType(header: string, type: string): boolean {
-  if (header === type) return true;
-  const [given, ...parameters] = header.toLowerCase().split(";");
-  if (given?.trim() !== type) return false;
-  return parameters.every((parameter) => {
-    const [name, value] = parameter.split("=");
-    return name?.trim() !== "charset" || value?.trim().replaceAll('"', "") === "utf-8";
-  });
 }
 
 type Received = Uint8Array | "too_large" | "overloaded";

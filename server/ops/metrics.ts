@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { StoredBatch } from "../../workers/protocol.ts";
 import type { AccessRefusals } from "../access/access.ts";
 import { durationBucketsSeconds, type RequestFigures } from "../http/request-metrics.ts";
-import type { IngestCounts } from "../ingest/ingest.ts";
+import type { IngestCounts } from "../ingest/counts.ts";
 import type { StreamHubStats } from "../stream/hub.ts";
 import type { PipelineState } from "./pipeline.ts";
 

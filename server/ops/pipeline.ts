@@ -2,7 +2,7 @@ import type { PipelineDetail } from "../../contract/read.ts";
 import type { Pipeline } from "../../contract/stream.ts";
 import type { StoredBatch, WriterStatus } from "../../workers/protocol.ts";
 import { type DeadLetter, readNewestDeadLetters } from "../../workers/writer/dead-letter.ts";
-import type { IngestCounts } from "../ingest/ingest.ts";
+import type { IngestCounts } from "../ingest/counts.ts";
 
 const batchesShown = 60;
 const deadLettersShown = 20;

@@ -76,11 +76,15 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: "key-before-frame",
-    file: "server/ingest/ingest.ts",
+    file: "server/ingest/intake.ts",
     edits: [
       [
-        "const refusal = encoded.overflow",
-        "if (key !== null) keys.remember(key, { answer, epoch, atMs });\n    const refusal = encoded.overflow",
+        "const frame = staging.commit(",
+        "key?.remember({ answer, epoch: aggregator.currentEpoch, atMs });\n      const frame = staging.commit(",
+      ],
+      [
+        'readonly aggregator: Pick<Aggregator, "fold" | "discard">',
+        'readonly aggregator: Pick<Aggregator, "fold" | "discard" | "currentEpoch">',
       ],
     ],
     caughtBy: { fault: "journal-full" },

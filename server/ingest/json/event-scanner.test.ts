@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { LoneSurrogateError, RowEncoder } from "../../contract/row.ts";
-import { EventScanner, TypeNames } from "./json-scanner.ts";
+import { LoneSurrogateError, RowEncoder } from "../../../contract/row.ts";
+import { TypeNames } from "../type-names.ts";
+import { boundedTimeMs, boundsFault, eventTimeMs, isEvent } from "../validate.ts";
+import { EventScanner } from "./event-scanner.ts";
 import { parseJson, parseNdjson } from "./parse.ts";
-import { boundedTimeMs, boundsFault, eventTimeMs, isEvent } from "./validate.ts";
 
 const nowMs = 1_790_000_000_000;
 const bounds = { maxClockSkewFutureMs: 300_000, maxEventAgeMs: 30 * 86_400_000 };

@@ -1,6 +1,6 @@
 import { type ParseError, parse as parseJsonc, printParseErrorCode } from "jsonc-parser";
-import type { ErrorCode } from "../../contract/error.ts";
-import type { EventError } from "../../contract/ingest.ts";
+import type { ErrorCode } from "../../../contract/error.ts";
+import type { EventError } from "../../../contract/ingest.ts";
 
 export type ParsedRequest =
   | { readonly ok: true; readonly events: readonly unknown[]; readonly malformed: readonly EventError[] }

@@ -1,5 +1,5 @@
-import { limits } from "../../contract/limits.ts";
-import type { ScannedEvent } from "../../contract/row.ts";
+import { limits } from "../../../contract/limits.ts";
+import type { PlacedEvent } from "../staging.ts";
 
 /** `doubt`: not for certain a good event in a good body. The schema and `JSON.parse` will tell. */
 export type Step = "event" | "end" | "doubt";
@@ -44,13 +44,13 @@ const names = {
 /**
  * Reads events straight from a body's bytes, as long as they are everyday ones: known fields, each once, strings without
  * escapes, a device id in ASCII. At anything else it says `doubt`, and the caller begins again with `JSON.parse` and the
- * schema, which alone refuse. What it takes, they take, with the same meaning: scan.test.ts compares the two on anything.
+ * schema, which alone refuse. What it takes, they take, with the same meaning: event-scanner.test.ts compares the two on anything.
  *
  * It is here for its speed. Body to rows, in batches of 1,000, µs an event: 0.17 against 0.31 by way of objects for 120-byte
  * events, 0.40 against 1.0 for ones with eight metadata keys and a time of their own; and no objects means no collection of
  * them. At full load the HTTP thread went from 0.87 to 0.48 s of CPU for a million events, the service from 598 to 900 k/s.
  */
-export class EventScanner implements ScannedEvent {
+export class EventScanner implements PlacedEvent {
   bytes: Uint8Array = new Uint8Array(0);
   deviceStart = 0;
   deviceEnd = 0;
@@ -434,29 +434,6 @@ export class EventScanner implements ScannedEvent {
     }
   }
 }
-
-const nameSlots = 2048;
-
-/**
- * Strings of event types by their bytes: a slot a hash, the newest name in it. Making a string of bytes takes 50 to 100
- * ns, and a string that was seen before knows its own hash, which the type table's Map asks for.
- */
-export class TypeNames {
-  readonly #slots: ({ readonly bytes: Uint8Array; readonly name: string } | undefined)[] = new Array(nameSlots);
-
-  nameOf({ bytes, typeStart, typeEnd, typeHash }: ScannedEvent): string {
-    const at = (typeHash ^ (typeHash >>> 15)) & (nameSlots - 1);
-    const known = this.#slots[at];
-    if (known?.bytes.length === typeEnd - typeStart && startsAt(bytes, typeStart, known.bytes)) return known.name;
-    const own = bytes.slice(typeStart, typeEnd);
-    const name = decoder.decode(own);
-    this.#slots[at] = { bytes: own, name };
-    return name;
-  }
-}
-
-// A byte order mark inside a body is a character like any other.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function startsAt(bytes: Uint8Array, start: number, text: Uint8Array): boolean {
   for (let index = 0; index < text.length; index++) if (bytes[start + index] !== text[index]) return false;

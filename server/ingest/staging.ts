@@ -1,0 +1,217 @@
+import type { Event, StoredEvent } from "../../contract/event.ts";
+import { decodeRow, LoneSurrogateError, RowBinaryReader, RowEncoder, type ScannedEvent } from "../../contract/row.ts";
+import type { WriterClient } from "../../workers/client.ts";
+import { fileHeaderBytes, frameHeaderBytes } from "../../workers/journal/frame.ts";
+import type { IngestPrincipal } from "../access/access.ts";
+import { Refusal } from "../http/refusal.ts";
+import type { Aggregator } from "../live-view/aggregator.ts";
+import { TypeNames } from "./type-names.ts";
+import { boundedTimeMs, boundsFault, type EventBounds, eventTimeMs, type Fault, surrogateFault } from "./validate.ts";
+
+export interface StagingDeps {
+  readonly ring: WriterClient["ring"];
+  readonly aggregator: Pick<Aggregator, "types" | "queue" | "currentEpoch">;
+  /** Devices that viewers follow one by one. */
+  readonly watchedDevices: { readonly size: number; has(deviceId: string): boolean };
+}
+
+export interface StagingOptions extends EventBounds {
+  readonly maxEvents: number;
+  readonly journalMaxBytes: number;
+  /** Rows of one request together; over: 413. */
+  readonly frameMaxBytes: number;
+}
+
+/** An event that lies in the bytes of its body; see `contract/row.ts`. */
+export interface PlacedEvent extends ScannedEvent {
+  readonly hasTimestamp: boolean;
+  /** ISO 8601 or epoch milliseconds, when there is one. */
+  readonly timestamp: string | number;
+  readonly deviceId: string;
+}
+
+/** One frame in the ring. */
+export interface Committed {
+  readonly rowCount: number;
+  readonly epoch: number;
+  /** Events of watched devices, to be shown once they are durable. */
+  readonly watched: readonly StoredEvent[];
+}
+
+/** What a frame takes in an empty journal, above its rows and meta. */
+const framingBytes = fileHeaderBytes + frameHeaderBytes;
+
+export const ringFull = new Refusal("ring_full", "the service is taking in as much as it can; nothing was accepted");
+
+/**
+ * The transaction of one delivery over three places that must agree: the encoder's rows, the observations of the live view,
+ * and the ring. `begin`, add any number of events, then `commit` or `rollback`. Nothing may wait in between: there is one
+ * staging, and one delivery in it at a time. Until the commit nothing can be seen from outside; after it, everything is.
+ */
+export class Staging {
+  readonly maxEvents: number;
+  readonly #deps: StagingDeps;
+  readonly #options: StagingOptions;
+  readonly #encoder = new RowEncoder();
+  readonly #typeNames = new TypeNames();
+  #principal: IngestPrincipal | null = null;
+  #mark = 0;
+  #nowMs = 0;
+  #nowSecond = 0;
+  #rowCount = 0;
+  /** The observation queue is full, which the ring should have been before. */
+  #overflow = false;
+  #watching = false;
+  #watched: StoredEvent[] = [];
+  /** Bytes that found no room in the journal when one was last asked for; 0 once some did. */
+  #unplacedBytes = 0;
+
+  constructor(deps: StagingDeps, options: StagingOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.maxEvents = options.maxEvents;
+  }
+
+  /** Good events since `begin` or `restart`. */
+  get rowCount(): number {
+    return this.#rowCount;
+  }
+
+  /** The server's time of this delivery, in epoch milliseconds; what an event without a time gets. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** The newest events found the journal full, and would again. Looked at when asked, so that it heals without a request. */
+  get journalFull(): boolean {
+    const { ring } = this.#deps;
+    const unplaced = this.#unplacedBytes;
+    return unplaced > 0 && ring.journalBytes + ring.usedBytes + unplaced > this.#options.journalMaxBytes;
+  }
+
+  begin(principal: IngestPrincipal, nowMs: number): void {
+    if (this.#principal !== null) throw new Error("a delivery is being staged already");
+    this.#principal = principal;
+    this.#nowMs = nowMs;
+    this.#nowSecond = Math.floor(nowMs / 1000);
+    this.#mark = this.#deps.aggregator.queue.mark();
+    this.#clear();
+  }
+
+  /** Forgets what was added; the delivery is staged anew, in another way. */
+  restart(): void {
+    this.#deps.aggregator.queue.rewind(this.#mark);
+    this.#clear();
+  }
+
+  /** Nothing of the delivery remains. */
+  rollback(): void {
+    this.restart();
+    this.#principal = null;
+  }
+
+  /** Adds an event that the schema allows (`isEvent`), or says what else is wrong with it. */
+  add(event: Event): Fault | undefined {
+    const timeMs = eventTimeMs(event, this.#nowMs, this.#options);
+    if (typeof timeMs !== "number") return timeMs;
+    const fault = boundsFault(event) ?? this.#prefixFault(event.device_id);
+    if (fault) return fault;
+    const encoder = this.#encoder;
+    const before = encoder.byteLength;
+    try {
+      encoder.encode(event, timeMs, this.#nowMs);
+    } catch (error) {
+      if (!(error instanceof LoneSurrogateError)) throw error;
+      encoder.rewind(before);
+      return surrogateFault(event);
+    }
+    this.#observe(event.event_type, timeMs, event.value_float ?? Number.NaN);
+    if (this.#watching && this.#deps.watchedDevices.has(event.device_id)) this.#watch(before);
+    return undefined;
+  }
+
+  /** `add` without an object: the event's fields are places in `placed.bytes`, all within the schema's limits. */
+  addPlaced(placed: PlacedEvent): Fault | undefined {
+    const nowMs = this.#nowMs;
+    let timeMs = nowMs;
+    if (placed.hasTimestamp) {
+      const bounded = boundedTimeMs(placed.timestamp, nowMs, this.#options);
+      if (typeof bounded !== "number") return bounded;
+      timeMs = bounded;
+    }
+    if (this.#principal?.devicePrefix) {
+      const fault = this.#prefixFault(placed.deviceId);
+      if (fault) return fault;
+    }
+    const encoder = this.#encoder;
+    const before = encoder.byteLength;
+    encoder.encodeScanned(placed, timeMs, nowMs);
+    this.#observe(this.#typeNames.nameOf(placed), timeMs, placed.value);
+    if (this.#watching && this.#deps.watchedDevices.has(placed.deviceId)) this.#watch(before);
+    return undefined;
+  }
+
+  /**
+   * Hands the rows to the writer thread as one frame, or says why they cannot be taken now; then all is as before `begin`.
+   * `meta` travels in the frame.
+   */
+  commit(meta: Uint8Array): Committed | Refusal {
+    const { ring, aggregator } = this.#deps;
+    const rows = this.#encoder.bytes();
+    const epoch = aggregator.currentEpoch;
+    const refusal = this.#overflow ? ringFull : this.#refusalOf(rows.length, meta.length);
+    if (refusal !== undefined || !ring.tryPush(rows, this.#rowCount, epoch, meta)) {
+      this.rollback();
+      return refusal ?? ringFull;
+    }
+    this.#unplacedBytes = 0;
+    this.#principal = null;
+    return { rowCount: this.#rowCount, epoch, watched: this.#watched };
+  }
+
+  #clear(): void {
+    this.#encoder.reset();
+    this.#rowCount = 0;
+    this.#overflow = false;
+    this.#watching = this.#deps.watchedDevices.size > 0;
+    if (this.#watched.length > 0) this.#watched = [];
+  }
+
+  #observe(type: string, timeMs: number, value: number): void {
+    const { types, queue } = this.#deps.aggregator;
+    const encoder = this.#encoder;
+    const second = timeMs === this.#nowMs ? this.#nowSecond : Math.floor(timeMs / 1000);
+    if (!queue.push(types.indexOf(type), second, value, encoder.deviceHashA, encoder.deviceHashB)) {
+      this.#overflow = true;
+    }
+    this.#rowCount++;
+  }
+
+  #watch(rowStart: number): void {
+    this.#watched.push(decodeRow(new RowBinaryReader(this.#encoder.bytes(), rowStart)));
+  }
+
+  #prefixFault(deviceId: string): Fault | undefined {
+    const prefix = this.#principal?.devicePrefix ?? null;
+    if (prefix === null || deviceId.startsWith(prefix)) return undefined;
+    return { path: "/device_id", message: `this key may write only devices whose id starts with ${prefix}` };
+  }
+
+  #refusalOf(rowBytes: number, metaBytes: number): Refusal | undefined {
+    const { journalMaxBytes, frameMaxBytes } = this.#options;
+    const { ring } = this.#deps;
+    if (rowBytes > frameMaxBytes) {
+      return new Refusal("body_too_large", "the events are too large together (MAX_BODY_BYTES)");
+    }
+    // "Full" would promise that it fits later.
+    if (rowBytes + metaBytes + framingBytes > journalMaxBytes) {
+      return new Refusal("body_too_large", "the events are larger together than the whole journal (JOURNAL_MAX_BYTES)");
+    }
+    if (ring.journalBytes + ring.usedBytes + rowBytes > journalMaxBytes) {
+      // A request larger than what a journal can hold must not make it seem full for ever.
+      this.#unplacedBytes = Math.min(rowBytes, journalMaxBytes / 16);
+      return new Refusal("journal_full", "the journal is full (JOURNAL_MAX_BYTES); nothing was accepted");
+    }
+    return undefined;
+  }
+}
