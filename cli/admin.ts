@@ -1,7 +1,8 @@
 /** `npm run admin -- COMMAND`: what an operator does beside the running service. Entry point; `--help` lists the commands. */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ConfigError, describeConfig, parseConfig } from "../server/config/config.ts";
+import { describeConfig, parseConfig } from "../server/config/config.ts";
+import { ConfigError } from "../server/config/config-error.ts";
 import { type DeadLetter, readDeadLetters } from "../workers/writer/dead-letter.ts";
 import { checkJournal } from "./journal-check.ts";
 import { rotateKey } from "./rotate-key.ts";
@@ -27,9 +28,9 @@ function main(): number {
     case "config":
       return printConfig();
     case "verify-journal":
-      return verifyJournal(parseConfig(process.env).DATA_DIR);
+      return verifyJournal(parseConfig(process.env).storage.dataDirectory);
     case "dead-letters":
-      return printDeadLetters(parseConfig(process.env).DATA_DIR);
+      return printDeadLetters(parseConfig(process.env).storage.dataDirectory);
     case "rotate-keys":
       return printRotation(rest);
     default:

@@ -5,7 +5,8 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { lockDirectory } from "../base/directory-lock.ts";
-import { ConfigError, parseConfig } from "../server/config/config.ts";
+import { parseConfig } from "../server/config/config.ts";
+import { ConfigError } from "../server/config/config-error.ts";
 import { type DeadLetter, readDeadLetters, readReplays } from "../workers/writer/dead-letter.ts";
 import { replayLetters } from "../workers/writer/replay.ts";
 
@@ -37,8 +38,8 @@ async function main(): Promise<number> {
   });
   const [command, ...ids] = positionals;
   if (values.help || command === undefined) return say(help, values.help ? 0 : 2);
-  const config = parseConfig(process.env);
-  const directory = join(config.DATA_DIR, "dead-letter");
+  const { listen, storage } = parseConfig(process.env);
+  const directory = join(storage.dataDirectory, "dead-letter");
   switch (command) {
     case "list":
       return list(directory);
@@ -52,12 +53,12 @@ async function main(): Promise<number> {
       const lock = lockDirectory(directory);
       if (!lock.ok) return complain("another replay is running on this directory");
       try {
-        const host = config.HOST.includes(":") ? `[${config.HOST.replace(/^\[|\]$/g, "")}]` : config.HOST;
+        const host = listen.host.includes(":") ? `[${listen.host.replace(/^\[|\]$/g, "")}]` : listen.host;
         const result = await replayLetters(
           { fetch, now: () => new Date(), pause: (ms) => Bun.sleep(ms), say: warn },
           {
             directory,
-            url: values.url ?? `http://${host}:${config.PORT}`,
+            url: values.url ?? `http://${host}:${listen.port}`,
             key: values.key ?? null,
             force: values.force,
           },

@@ -1,7 +1,9 @@
 /** Entry of the service: settings, signals, exit codes. */
 
 import { createLog } from "../base/log.ts";
-import { ConfigError, helpText, parseConfig } from "./config/config.ts";
+import { parseConfig } from "./config/config.ts";
+import { ConfigError } from "./config/config-error.ts";
+import { helpText } from "./config/help.ts";
 import { startService } from "./service/service.ts";
 
 async function main(): Promise<void> {
@@ -11,8 +13,7 @@ async function main(): Promise<void> {
   }
   const config = parseConfig(process.env);
   const log = createLog({
-    level: config.LOG_LEVEL,
-    format: config.LOG_FORMAT,
+    ...config.logging,
     isTerminal: process.stderr.isTTY === true,
     write: (line) => process.stderr.write(line),
     now: () => new Date(),

@@ -8,14 +8,14 @@ import { parseConfig } from "../server/config/config.ts";
 const inherit = { stdio: ["inherit", "inherit", "inherit"] as ["inherit", "inherit", "inherit"] };
 
 async function main(): Promise<void> {
-  const config = parseConfig(process.env);
+  const { clickHouse, storage } = parseConfig(process.env);
   const children: Bun.Subprocess[] = [];
   const environment = { ...process.env };
-  if (!config.CLICKHOUSE_URL) {
-    const password = config.CLICKHOUSE_PASSWORD || crypto.randomUUID();
-    const port = config.EMBEDDED_CLICKHOUSE_PORT || 8123;
-    const { CLICKHOUSE_USER: user, CLICKHOUSE_DB: database, DATA_DIR: dataDir } = config;
-    children.push(await startEngine({ dataDir, port, user, password, database }));
+  if (!clickHouse.urls) {
+    const password = clickHouse.password || crypto.randomUUID();
+    const port = clickHouse.embeddedPort || 8123;
+    const { user, database } = clickHouse;
+    children.push(await startEngine({ dataDir: storage.dataDirectory, port, user, password, database }));
     Object.assign(environment, { CLICKHOUSE_URL: `http://127.0.0.1:${port}`, CLICKHOUSE_PASSWORD: password });
   }
   children.push(Bun.spawn([process.execPath, "--watch", "server/main.ts"], { ...inherit, env: environment }));

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { errorStatus } from "../../contract/error.ts";
-import { ConfigError } from "../config/config.ts";
+import { ConfigError } from "../config/config-error.ts";
 import { Refusal } from "../http/refusal.ts";
 import { type AccessControl, type AccessOptions, createAccess, presentedKey } from "./access.ts";
 import { openSessions, type Sessions } from "./sessions.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Log } from "../../base/log.ts";
 import { type WatchedFiles, watchFiles } from "../../base/watched-files.ts";
-import { ConfigError } from "../config/config.ts";
+import { ConfigError } from "../config/config-error.ts";
 import { type KeyEntry, type ParsedKeys, parseKeys } from "./keys.ts";
 
 /** Shorter secrets can be guessed; they work, and the log says so. */

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { ConfigError, describeConfig, helpText, parseConfig } from "./config.ts";
+import { describeConfig, parseConfig } from "./config.ts";
+import { ConfigError } from "./config-error.ts";
+import { helpText } from "./help.ts";
 
 describe("configuration", () => {
   test("defaults are those of --help", () => {
-    const config = parseConfig({});
+    const config = describeConfig(parseConfig({}));
     expect(config).toMatchObject({
       HOST: "127.0.0.1",
       PORT: 8000,
@@ -26,14 +28,14 @@ describe("configuration", () => {
 
   test("units are read", () => {
     const config = parseConfig({ FLUSH_INTERVAL: "0.5", STREAM_INTERVAL: "250ms", JOURNAL_MAX_BYTES: "1.5MiB" });
-    expect(config.FLUSH_INTERVAL).toBe(500);
-    expect(config.STREAM_INTERVAL).toBe(250);
-    expect(config.JOURNAL_MAX_BYTES).toBe(1.5 * 2 ** 20);
+    expect(config.batching.flushIntervalMs).toBe(500);
+    expect(config.liveView.streamIntervalMs).toBe(250);
+    expect(config.storage.journalMaxBytes).toBe(1.5 * 2 ** 20);
   });
 
   test("host and port make a URL", () => {
-    expect(parseConfig({ CLICKHOUSE_HOST: "db", CLICKHOUSE_PORT: "8124" }).CLICKHOUSE_URL).toEqual(["http://db:8124"]);
-    expect(parseConfig({ CLICKHOUSE_URL: "http://a:8123,https://b:8443" }).CLICKHOUSE_URL).toHaveLength(2);
+    expect(parseConfig({ CLICKHOUSE_HOST: "db", CLICKHOUSE_PORT: "8124" }).clickHouse.urls).toEqual(["http://db:8124"]);
+    expect(parseConfig({ CLICKHOUSE_URL: "http://a:8123,https://b:8443" }).clickHouse.urls).toHaveLength(2);
   });
 
   const wrong: Record<string, string>[] = [
@@ -90,13 +92,12 @@ describe("configuration", () => {
 
   test("bounds themselves are allowed", () => {
     expect(parseConfig({ FLUSH_INTERVAL: "10ms", MAX_CLOCK_SKEW_FUTURE: "0", MAX_BODY_BYTES: "1KiB" })).toMatchObject({
-      FLUSH_INTERVAL: 10,
-      MAX_CLOCK_SKEW_FUTURE: 0,
-      MAX_BODY_BYTES: 1024,
+      batching: { flushIntervalMs: 10 },
+      limits: { maxClockSkewFutureMs: 0, maxBodyBytes: 1024 },
     });
     expect(parseConfig({ FLUSH_INTERVAL: "1h", JOURNAL_MAX_BYTES: "1024TiB" })).toMatchObject({
-      FLUSH_INTERVAL: 3_600_000,
-      JOURNAL_MAX_BYTES: 2 ** 50,
+      batching: { flushIntervalMs: 3_600_000 },
+      storage: { journalMaxBytes: 2 ** 50 },
     });
   });
 
@@ -118,14 +119,14 @@ describe("configuration", () => {
   });
 
   test("without keys a non-loopback host needs ALLOW_ANONYMOUS", () => {
-    expect(parseConfig({ HOST: "0.0.0.0", ALLOW_ANONYMOUS: "1" }).HOST).toBe("0.0.0.0");
-    expect(parseConfig({ HOST: "::1" }).HOST).toBe("::1");
-    expect(parseConfig({ HOST: "0.0.0.0", INGEST_KEYS: "a:b", VIEWER_KEYS: "c:d" }).HOST).toBe("0.0.0.0");
+    expect(parseConfig({ HOST: "0.0.0.0", ALLOW_ANONYMOUS: "1" }).listen.host).toBe("0.0.0.0");
+    expect(parseConfig({ HOST: "::1" }).listen.host).toBe("::1");
+    expect(parseConfig({ HOST: "0.0.0.0", INGEST_KEYS: "a:b", VIEWER_KEYS: "c:d" }).listen.host).toBe("0.0.0.0");
   });
 
   test("the ring grows with the largest request", () => {
-    expect(parseConfig({}).RING_BYTES).toBe(64 * 2 ** 20);
-    expect(parseConfig({ MAX_BODY_BYTES: "128MiB" }).RING_BYTES).toBe(512 * 2 ** 20);
+    expect(parseConfig({}).limits.ringBytes).toBe(64 * 2 ** 20);
+    expect(parseConfig({ MAX_BODY_BYTES: "128MiB" }).limits.ringBytes).toBe(512 * 2 ** 20);
   });
 
   test("secrets are masked", () => {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Server } from "bun";
 import type { Log } from "../../base/log.ts";
 import { watchFiles } from "../../base/watched-files.ts";
-import { ConfigError } from "../config/config.ts";
+import { ConfigError } from "../config/config-error.ts";
 
 export type Handler = (request: Request, server: Server<undefined>) => Response | Promise<Response>;
 

@@ -2,7 +2,7 @@ import type { StoredEvent } from "../../contract/event.ts";
 import type { WriterClient } from "../../workers/client.ts";
 import type { KeyRecord } from "../../workers/journal/journal.ts";
 import type { Access } from "../access/access.ts";
-import { maxFrameBytes } from "../config/config.ts";
+import { maxFrameBytes } from "../config/limits.ts";
 import { errorResponse } from "../http/errors.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
 import type { Share } from "../live-view/shared/share.ts";
@@ -75,10 +75,7 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
     timeoutMs: options.bodyTimeoutMs,
     inFlightMaxBytes: options.inFlightMaxBytes,
   });
-  const frameMaxBytes = maxFrameBytes({
-    MAX_BODY_BYTES: options.maxBodyBytes,
-    MAX_EVENTS_PER_REQUEST: options.maxEvents,
-  });
+  const frameMaxBytes = maxFrameBytes(options);
   const { watchedDevices } = watch;
   const intake = createIntake({
     staging: new Staging({ ring: writer.ring, aggregator, watchedDevices }, { ...options, frameMaxBytes }),

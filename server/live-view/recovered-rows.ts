@@ -6,6 +6,8 @@ interface RecoveredPiece {
   readonly last: boolean;
 }
 
+export type RecoveredFold = (piece: RecoveredPiece) => void;
+
 /**
  * Folds the rows that an earlier run left, a piece at a time and in order: one epoch a batch, before those of this run. A piece
  * may end in the middle of a row. `taken` is called for each piece once it is folded, for the next one.
@@ -14,7 +16,7 @@ export function createRecoveredFold(deps: {
   /** Resolves to where the last whole row ends. */
   readonly foldRows: (epoch: number, rows: Uint8Array) => Promise<number>;
   readonly taken: () => void;
-}): (piece: RecoveredPiece) => void {
+}): RecoveredFold {
   let rest: Uint8Array = nothing;
   let folded: Promise<void> = Promise.resolve();
 

@@ -2,7 +2,7 @@ import { findFreePort } from "../../base/free-port.ts";
 import type { Log } from "../../base/log.ts";
 import type { ClickHouseAddress } from "../../workers/clickhouse-client.ts";
 import { createEmbeddedClickHouse, type EmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
-import type { Config } from "../config/config.ts";
+import type { ClickHouseSettings } from "../config/clickhouse.ts";
 
 /**
  * The embedded engine, or what CLICKHOUSE_URL names. Does not wait for either: events are taken while it is away. `onUnusable`: the
@@ -10,18 +10,16 @@ import type { Config } from "../config/config.ts";
  */
 export async function openClickHouse(
   deps: { readonly log: Log; readonly onUnusable: (reason: string) => void },
-  config: Config,
+  settings: ClickHouseSettings,
   dataDirectory: string,
 ): Promise<{ address: ClickHouseAddress; embedded: EmbeddedClickHouse | undefined }> {
-  const user = config.CLICKHOUSE_USER;
-  const database = config.CLICKHOUSE_DB;
-  if (config.CLICKHOUSE_URL) {
-    const cluster = config.CLICKHOUSE_CLUSTER;
-    const address = { urls: config.CLICKHOUSE_URL, user, password: config.CLICKHOUSE_PASSWORD, database, cluster };
-    return { address, embedded: undefined };
+  const { user, database } = settings;
+  if (settings.urls) {
+    const { urls, password, cluster } = settings;
+    return { address: { urls, user, password, database, cluster }, embedded: undefined };
   }
-  const port = config.EMBEDDED_CLICKHOUSE_PORT || findFreePort();
-  const password = config.CLICKHOUSE_PASSWORD || crypto.randomUUID();
+  const port = settings.embeddedPort || findFreePort();
+  const password = settings.password || crypto.randomUUID();
   const embedded = createEmbeddedClickHouse(
     { log: deps.log },
     { dataDir: dataDirectory, port, user, password, database },

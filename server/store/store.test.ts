@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError } from "../config/config.ts";
+import { ConfigError } from "../config/config-error.ts";
 import { openStore } from "./store.ts";
 
 const first = { room: "notes", steps: ["CREATE TABLE notes (text TEXT NOT NULL) STRICT"] };

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { ConfigError } from "../config/config.ts";
+import { ConfigError } from "../config/config-error.ts";
 
 /**
  * What the page and the alerts change is in one SQLite database, `DATA_DIR/state/sluice.db`: rules, instances, the outbox,

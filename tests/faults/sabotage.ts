@@ -91,7 +91,7 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: "keys-not-recovered",
-    file: "server/service/service.ts",
+    file: "server/service/recovery.ts",
     edits: [["ingest.recover(recovery.keys, recovery.recovered.length);", ""]],
     caughtBy: { fault: "kill-service" },
   },

@@ -53,10 +53,10 @@ describe("compose.yaml", () => {
     for (const [, { environment = {} }] of instances) {
       const known = Object.keys(describeConfig(parseConfig({})));
       for (const name of Object.keys(environment)) expect(known).toContain(name);
-      const config = parseConfig({ ...environment, HOST: "0.0.0.0" });
-      expect(config.CLICKHOUSE_CLUSTER).toBe("sluice");
-      expect(config.CLICKHOUSE_URL?.length).toBe(2);
-      expect(compose.configs["clickhouse-cluster"]?.content).toContain(`<${config.CLICKHOUSE_CLUSTER}>`);
+      const { clickHouse } = parseConfig({ ...environment, HOST: "0.0.0.0" });
+      expect(clickHouse.cluster).toBe("sluice");
+      expect(clickHouse.urls?.length).toBe(2);
+      expect(compose.configs["clickhouse-cluster"]?.content).toContain(`<${clickHouse.cluster}>`);
     }
   });
 

@@ -1,0 +1,60 @@
+import { ConfigError } from "./config-error.ts";
+import type { Config, Environment } from "./groups.ts";
+import { limits as limitsGroup, maxFrameBytes } from "./limits.ts";
+import { isLoopback } from "./listen.ts";
+
+/** What no single setting can tell, and the values that follow from others. */
+export function crossChecked(config: Config, environment: Environment): Config {
+  checkExposure(config);
+  checkRole(config);
+  checkSmtp(config);
+  checkTls(config);
+  return {
+    ...config,
+    clickHouse: { ...config.clickHouse, urls: clickHouseUrls(config) },
+    limits: { ...config.limits, ringBytes: ringBytes(config, environment) },
+  };
+}
+
+function checkExposure({ access, listen }: Config): void {
+  const open = access.ingestKeys === "" || access.viewerKeys === "";
+  if (!open || listen.allowAnonymous || isLoopback(listen.host)) return;
+  throw new ConfigError(
+    `HOST=${listen.host}: without INGEST_KEYS and VIEWER_KEYS allowed is a loopback address, or any with ALLOW_ANONYMOUS=1`,
+  );
+}
+
+function checkRole({ listen, redis }: Config): void {
+  if (listen.role === "all" || redis.url !== null) return;
+  throw new ConfigError(`ROLE=${listen.role}: allowed is all, as REDIS_URL is not set`);
+}
+
+function checkSmtp({ alerts }: Config): void {
+  if (alerts.smtpUrl === null || alerts.smtpFrom !== "") return;
+  throw new ConfigError("SMTP_FROM=: allowed is an e-mail address, as SMTP_URL is set");
+}
+
+function checkTls({ tls }: Config): void {
+  if ((tls.certFile === "") === (tls.keyFile === "")) return;
+  throw new ConfigError(`TLS_CERT=${tls.certFile}: allowed is TLS_CERT and TLS_KEY both set, or neither`);
+}
+
+function clickHouseUrls({ clickHouse: { urls, host, port } }: Config): readonly string[] | null {
+  if (urls || host === "") return urls;
+  const url = `http://${host}:${port}`;
+  if (!URL.canParse(url)) throw new ConfigError(`CLICKHOUSE_HOST=${host}: allowed is a host name`);
+  return [url];
+}
+
+/** A request is one frame, and the ring must take the largest twice: where RING_BYTES is not set it grows to that. */
+function ringBytes({ limits }: Config, environment: Environment): number {
+  const given = environment.RING_BYTES;
+  const refuse = (allowed: string): never => {
+    throw new ConfigError(`RING_BYTES=${given}: allowed is ${allowed}`);
+  };
+  if (!Number.isInteger(Math.log2(limits.ringBytes))) return refuse(limitsGroup.settings.ringBytes.kind.allowed);
+  const needed = maxFrameBytes(limits) * 2;
+  if (needed <= limits.ringBytes) return limits.ringBytes;
+  const enough = 2 ** Math.ceil(Math.log2(needed));
+  return given ? refuse(`at least ${enough} with these MAX_BODY_BYTES and MAX_EVENTS_PER_REQUEST`) : enough;
+}

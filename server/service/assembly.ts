@@ -1,0 +1,146 @@
+import type { ClickHouseClient } from "@clickhouse/client";
+import type { Log } from "../../base/log.ts";
+import { startWriter, type WriterClient } from "../../workers/client.ts";
+import type { EmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
+import type { WriterOptions } from "../../workers/protocol.ts";
+import { createRingMemory } from "../../workers/ring/ring.ts";
+import type { AccessControl } from "../access/access.ts";
+import type { Config } from "../config/groups.ts";
+import { errorResponse } from "../http/errors.ts";
+import { requestIdOf } from "../http/request-id.ts";
+import { RequestFigures } from "../http/request-metrics.ts";
+import { createIngest } from "../ingest/ingest.ts";
+import { type Aggregator, createAggregator } from "../live-view/aggregator.ts";
+import { createDeviceReader } from "../live-view/device-reader.ts";
+import { createRecoveredFold } from "../live-view/recovered-rows.ts";
+import { buildRollupQuery } from "../live-view/stored-window.ts";
+import { createPartsReader } from "../ops/engine-parts.ts";
+import { createMetrics } from "../ops/metrics.ts";
+import { createPipelineState } from "../ops/pipeline.ts";
+import { createStreamHub } from "../stream/hub.ts";
+import type { DataDirectory } from "./data-directory.ts";
+import { createEpochClock } from "./epoch-clock.ts";
+import { createLiveTicker } from "./live-ticker.ts";
+import type { Instances, Parts } from "./parts.ts";
+import { createWriterReports } from "./writer-reports.ts";
+
+/** Devices of other instances come from ClickHouse only. */
+const sharedDevicesRefreshMs = 3_000;
+
+export interface AssemblyDeps {
+  readonly log: Log;
+  readonly onFailed: () => void;
+  readonly access: AccessControl;
+  readonly reader: ClickHouseClient;
+  /** Undefined with an external ClickHouse. */
+  readonly embedded: EmbeddedClickHouse | undefined;
+  readonly directory: DataDirectory;
+  /** No more events are taken. */
+  readonly closing: () => boolean;
+  /** This process among those that share a journal. */
+  readonly instance: string;
+  readonly version: string;
+}
+
+/** Makes the parts and connects them. They need each other in circles: the closures below are called later than this turn. */
+export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
+  const { log, access, reader, version } = deps;
+  const failed = createFailure(log);
+  const requests = new RequestFigures();
+  const instances: Instances = { share: null, counts: null };
+  const reports = createWriterReports({ ...deps, parts: () => parts });
+  const writer = startWriter(writerOptions(config, deps.directory, deps.instance), reports);
+  const aggregator = createLiveAggregator({ log, reader, writer, instances }, config);
+  const foldRecovered = createRecoveredFold({
+    foldRows: (epoch, rows) => aggregator.foldRows(epoch, rows),
+    taken: () => writer.recoveredTaken(),
+  });
+  const counts = () => ingest.counts;
+  const ring = () => writer.ring;
+  const pipeline = createPipelineState(
+    {
+      counts,
+      ring,
+      fleet: () => instances.counts,
+      streams: () => hub.stats.streams,
+      closing: deps.closing,
+      parts: createPartsReader(reader, config.clickHouse.database),
+      now: Date.now,
+    },
+    { ...config.storage, deadLetterDirectory: deps.directory.deadLetters, version },
+  );
+  const metrics = createMetrics(
+    { pipeline, counts, ring, streams: () => hub.stats, requests, refusals: access.refusals },
+    { version },
+  );
+  const hub = createStreamHub(
+    { now: Date.now, random: Math.random, buildUpdate: (limit) => aggregator.buildUpdate(limit, pipeline.current()) },
+    config.liveView,
+  );
+  const ticker = createLiveTicker({ aggregator, hub, share: () => instances.share }, config.liveView.streamIntervalMs);
+  const epochs = createEpochClock(
+    { closeEpoch: () => aggregator.closeEpoch(), onClosed: (epoch) => writer.ring.closeEpoch(epoch) },
+    { ...config.liveView, ...config.batching },
+  );
+  const ingest = createIngest(
+    {
+      access,
+      writer,
+      aggregator,
+      watch: hub,
+      now: Date.now,
+      onAccepted: (rows) => epochs.written(rows),
+      sharedKeys: () => instances.share,
+      onAnswered: (status, durationMs) => requests.record("/ingest", status, durationMs),
+      onError: failed,
+    },
+    { ...config.limits, journalMaxBytes: config.storage.journalMaxBytes },
+  );
+  const live = { aggregator, foldRecovered, hub, ticker, epochs };
+  const parts: Parts = { ...live, writer, ingest, pipeline, metrics, requests, instances, failed };
+  return parts;
+}
+
+function writerOptions(
+  { storage, limits, batching, redis, listen }: Config,
+  directory: DataDirectory,
+  instance: string,
+) {
+  return {
+    ...batching,
+    ring: createRingMemory(limits.ringBytes),
+    journalDirectory: directory.journal,
+    journalMaxBytes: storage.journalMaxBytes,
+    deadLetterDirectory: directory.deadLetters,
+    deadLetterMaxBytes: storage.deadLetterMaxBytes,
+    redis:
+      redis.url === null ? null : { url: redis.url, instance, shards: redis.shards, inserts: listen.role !== "ingest" },
+  } satisfies WriterOptions;
+}
+
+function createLiveAggregator(
+  deps: Pick<AssemblyDeps, "log" | "reader"> & { readonly writer: WriterClient; readonly instances: Instances },
+  { clickHouse, liveView, redis }: Config,
+): Aggregator {
+  return createAggregator(
+    {
+      now: Date.now,
+      monotonicNow: () => performance.now(),
+      queryStored: (ranges) => deps.writer.query(buildRollupQuery(ranges, `\`${clickHouse.database}\`.telemetry_1s`)),
+      ...createDeviceReader(deps.reader),
+      onError: (error) => deps.log("error", "a rollup answer was not understood", { error: String(error) }),
+      onPending: (lane, epoch, cells) => deps.instances.share?.pending(lane, epoch, cells),
+    },
+    { ...liveView, ...(redis.url === null ? {} : { devicesRefreshMs: sharedDevicesRefreshMs }) },
+  );
+}
+
+function createFailure(log: Log): Parts["failed"] {
+  return (error, request) => {
+    const id = request === undefined ? undefined : requestIdOf(request);
+    const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    log("error", "a request failed", { error: what, request_id: id });
+    const headers: Record<string, string> = id === undefined ? {} : { "X-Request-Id": id };
+    return errorResponse("internal", "this is our fault; the log has the details", undefined, headers);
+  };
+}

@@ -1,0 +1,34 @@
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { lockDirectory } from "../../base/directory-lock.ts";
+import { ConfigError } from "../config/config-error.ts";
+
+/** Where each part keeps its files. */
+export interface DataDirectory {
+  readonly path: string;
+  readonly journal: string;
+  readonly deadLetters: string;
+  readonly access: string;
+  /** Lets another process have the directory. */
+  release(): void;
+}
+
+/** Makes the directory where there is none, and takes it for this process alone. Throws `ConfigError` when it cannot. */
+export function openDataDirectory(given: string): DataDirectory {
+  const path = resolve(given);
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    const why = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    throw new ConfigError(`DATA_DIR=${given}: cannot be made (${why}); allowed is a directory`);
+  }
+  const lock = lockDirectory(path);
+  if (!lock.ok) throw new ConfigError(`DATA_DIR=${given}: ${lock.reason}`);
+  return {
+    path,
+    journal: join(path, "journal"),
+    deadLetters: join(path, "dead-letter"),
+    access: join(path, "access"),
+    release: lock.release,
+  };
+}

@@ -1,0 +1,79 @@
+import { join } from "node:path";
+import type { ClickHouseClient } from "@clickhouse/client";
+import type { Log } from "../../base/log.ts";
+import { createSessionRoutes } from "../access/session-routes.ts";
+import { createApp } from "../app.ts";
+import type { ListenSettings } from "../config/listen.ts";
+import { compressed } from "../http/compression.ts";
+import { errorResponse } from "../http/errors.ts";
+import { withHead } from "../http/head.ts";
+import { createListener, type Handler, type Listener } from "../http/listener.ts";
+import { observeRoute } from "../http/observed-route.ts";
+import { revalidated } from "../http/revalidation.ts";
+import { createMetricsRoutes } from "../ops/metrics.ts";
+import { createHealthRoutes, createPipelineRoutes } from "../ops/routes.ts";
+import { createQueryRoutes } from "../query/routes.ts";
+import { createReferenceRoutes } from "../reference/routes.ts";
+import type { Doors } from "./open-access.ts";
+import type { Parts } from "./parts.ts";
+
+/** Our own limits answer in the one error shape; Bun's comes far behind them. */
+const bunMaxBodyBytes = 2 ** 40;
+const idleTimeoutSeconds = 60;
+
+export interface FrontDeps {
+  readonly log: Log;
+  readonly parts: Parts;
+  readonly doors: Doors;
+  readonly reader: ClickHouseClient;
+  readonly version: string;
+}
+
+/** Every route, and the socket that they are reached by. */
+export async function openFront(deps: FrontDeps, settings: ListenSettings): Promise<Listener> {
+  const { log, parts } = deps;
+  const { access, web, tls } = deps.doors;
+  const app = await createApp({
+    controllers: [
+      createPipelineRoutes(parts),
+      createQueryRoutes({ clickhouse: deps.reader, log, now: Date.now }),
+      createMetricsRoutes(parts),
+      createReferenceRoutes({ version: deps.version }),
+    ],
+    editingControllers: [],
+    publicControllers: [
+      createHealthRoutes(parts),
+      createSessionRoutes({ access, addressOf: (request) => listener.addressOf(request) }),
+    ],
+    access,
+    clientDirectory: join(import.meta.dir, "../../client/dist"),
+    log,
+  });
+  const route = (handle: Handler): Handler =>
+    observeRoute({ log, requests: parts.requests, now: () => performance.now() }, web.route(handle));
+  const listener = createListener(
+    { log },
+    {
+      hostname: settings.host,
+      port: settings.port,
+      tls,
+      idleTimeoutSeconds,
+      maxRequestBodySize: bunMaxBodyBytes,
+      // The two hot routes stand in front of Elysia.
+      routes: {
+        "/ingest": web.ingestRoute(async (request) =>
+          settings.role === "writer"
+            ? errorResponse("not_found", "this instance takes no events (ROLE=writer)")
+            : parts.ingest.handle(request),
+        ),
+        "/dashboard-stream": route((request, serving) => {
+          const viewer = access.viewer(request);
+          return viewer instanceof Response ? viewer : parts.hub.handle(request, serving, viewer.name);
+        }),
+      },
+      fetch: route(withHead(async (request) => compressed(request, revalidated(request, await app.fetch(request))))),
+      error: (error) => parts.failed(error),
+    },
+  );
+  return listener;
+}

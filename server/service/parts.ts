@@ -1,0 +1,34 @@
+import type { WriterClient } from "../../workers/client.ts";
+import type { RequestFigures } from "../http/request-metrics.ts";
+import type { Ingest } from "../ingest/ingest.ts";
+import type { Aggregator } from "../live-view/aggregator.ts";
+import type { RecoveredFold } from "../live-view/recovered-rows.ts";
+import type { Share } from "../live-view/shared/share.ts";
+import type { Metrics } from "../ops/metrics.ts";
+import type { FleetCounts, PipelineState } from "../ops/pipeline.ts";
+import type { StreamHub } from "../stream/hub.ts";
+import type { EpochClock } from "./epoch-clock.ts";
+import type { LiveTicker } from "./live-ticker.ts";
+
+/** What instances with one journal know of each other; nulls where there is one alone. */
+export interface Instances {
+  share: Share | null;
+  counts: FleetCounts | null;
+}
+
+/** What runs between the door and ClickHouse. */
+export interface Parts {
+  readonly writer: WriterClient;
+  readonly aggregator: Aggregator;
+  readonly foldRecovered: RecoveredFold;
+  readonly pipeline: PipelineState;
+  readonly requests: RequestFigures;
+  readonly metrics: Metrics;
+  readonly hub: StreamHub;
+  readonly ticker: LiveTicker;
+  readonly epochs: EpochClock;
+  readonly ingest: Ingest;
+  readonly instances: Instances;
+  /** A bug: logged in full, answered with its request's id. */
+  readonly failed: (error: unknown, request?: Request) => Response;
+}

@@ -1,0 +1,39 @@
+import type { Log } from "../../base/log.ts";
+import type { EmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
+import type { Listener } from "../http/listener.ts";
+import type { Parts } from "./parts.ts";
+
+/** The embedded engine gets this long to end, even when flushing took all of SHUTDOWN_TIMEOUT. */
+const engineStopMinMs = 1_000;
+
+export interface ShutdownDeps {
+  readonly log: Log;
+  readonly parts: Parts;
+  readonly embedded: EmbeddedClickHouse | undefined;
+  readonly listener: Listener;
+  readonly access: { stop(): void };
+  readonly directory: { release(): void };
+}
+
+/** Ends the parts in the order in which events pass through them, so that what was accepted is flushed; bounded by `timeoutMs`. */
+export async function shutDown(deps: ShutdownDeps, timeoutMs: number): Promise<void> {
+  const { log, parts } = deps;
+  const deadlineMs = performance.now() + timeoutMs;
+  const leftMs = (): number => Math.max(0, deadlineMs - performance.now());
+  parts.hub.stop();
+  parts.ticker.stop();
+  parts.epochs.stop();
+  await Promise.race([parts.ingest.close(), Bun.sleep(timeoutMs)]);
+  parts.epochs.close();
+  const rows = await parts.writer.stop(leftMs());
+  await parts.ingest.giveUp();
+  parts.aggregator.stop();
+  parts.instances.share?.stop();
+  if (rows > 0) log("warn", "not everything was flushed; the journal has the rest for the next start", { rows });
+  // An engine that does not end in time is left to the end of its input, or to the next start.
+  await Promise.race([deps.embedded?.stop(), Bun.sleep(Math.max(engineStopMinMs, leftMs()))]);
+  await deps.listener.stop();
+  deps.access.stop();
+  deps.directory.release();
+  log("info", "stopped");
+}
