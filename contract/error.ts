@@ -1,37 +1,163 @@
 import Type, { type Static } from "typebox";
 import { EventError } from "./ingest.ts";
 
-/** Every code that an error answer can carry, with its HTTP status. */
-export const errorStatus = {
-  malformed_json: 400,
-  malformed_encoding: 400,
-  malformed_request: 400,
-  invalid_parameter: 400,
-  unauthenticated: 401,
-  forbidden: 403,
-  not_found: 404,
-  method_not_allowed: 405,
-  request_timeout: 408,
-  body_too_large: 413,
-  too_many_events: 413,
-  unsupported_media_type: 415,
-  unsupported_encoding: 415,
-  invalid_events: 422,
-  rate_limited: 429,
-  idempotency_full: 503,
-  internal: 500,
-  query_failed: 502,
-  not_ready: 503,
-  journal_full: 503,
-  journal_failed: 503,
-  ring_full: 503,
-  overloaded: 503,
-  shutting_down: 503,
-  too_many_streams: 503,
-  clickhouse_unavailable: 503,
-  query_timeout: 504,
-} as const;
-export type ErrorCode = keyof typeof errorStatus;
+export interface ErrorRow {
+  readonly status: number;
+  /** What has happened: a sentence of docs/errors.md. */
+  readonly meaning: string;
+  /** What a client, or the operator, does about it. */
+  readonly action: string;
+}
+
+/** Every code that an error answer can carry. */
+export const errors = {
+  malformed_json: {
+    status: 400,
+    meaning: "The body is not JSON, or a line of it is not; `position` is where reading stopped.",
+    action: "Correct the body. Sending it again as it is gives the same answer.",
+  },
+  malformed_encoding: {
+    status: 400,
+    meaning: "The body is not what `Content-Encoding` says (damaged or cut off), or it is not UTF-8.",
+    action: "Compress the whole body again, and end the stream properly.",
+  },
+  malformed_request: {
+    status: 400,
+    meaning: "A header or the body lacks something that the route needs, or the URL cannot be read.",
+    action: "Correct what the message names.",
+  },
+  invalid_parameter: {
+    status: 400,
+    meaning: "A query parameter is unknown, or its value is not allowed.",
+    action: "Correct the parameter that the message names.",
+  },
+  unauthenticated: {
+    status: 401,
+    meaning: "The request carries no key, or a session that has ended.",
+    action: "Send `Authorization: Bearer KEY`, or sign in again.",
+  },
+  forbidden: {
+    status: 403,
+    meaning:
+      "The key is wrong or not for this, a device is outside the key's prefix, or the request came from another site's page.",
+    action: "Use a key of the right kind. A key that worked until now has been revoked.",
+  },
+  not_found: {
+    status: 404,
+    meaning: "There is no such route, or no such thing.",
+    action: "Check the path; `/openapi` lists every route.",
+  },
+  method_not_allowed: {
+    status: 405,
+    meaning: "The route exists and does not take this method.",
+    action: "Use one of the methods in the `Allow` header.",
+  },
+  request_timeout: {
+    status: 408,
+    meaning: "The body did not arrive within `BODY_TIMEOUT`. Nothing was accepted.",
+    action: "Send it again; over a slow link send smaller batches.",
+  },
+  body_too_large: {
+    status: 413,
+    meaning: "The decompressed body is over `MAX_BODY_BYTES`, or over the limit of this route.",
+    action: "Split the batch, or raise the limit.",
+  },
+  too_many_events: {
+    status: 413,
+    meaning: "The request has more events than `MAX_EVENTS_PER_REQUEST`.",
+    action: "Split the batch, or raise the limit.",
+  },
+  unsupported_media_type: {
+    status: 415,
+    meaning: "`Content-Type` is not one that the route reads.",
+    action: "Send one of the types that the message names.",
+  },
+  unsupported_encoding: {
+    status: 415,
+    meaning: "`Content-Encoding` is neither gzip nor zstd.",
+    action: "Send one of these, or an uncompressed body.",
+  },
+  invalid_events: {
+    status: 422,
+    meaning:
+      "One or more events are invalid and nothing of the request was accepted. `details` has the index, the path and the reason of up to 100, `total` how many there are.",
+    action: "Correct the events, or send `?on_error=skip` to have the valid ones accepted.",
+  },
+  rate_limited: {
+    status: 429,
+    meaning: "The key sends more than `RATE_LIMIT_EVENTS`, or an address tries to sign in too often.",
+    action: "Wait for `Retry-After`, then send the same request again.",
+  },
+  idempotency_full: {
+    status: 503,
+    meaning: "No more idempotency keys can be remembered (`IDEMPOTENCY_MAX_KEYS`). Nothing was accepted.",
+    action: "Retry later. Use one key for each batch, not one for each event, or raise the limit.",
+  },
+  internal: {
+    status: 500,
+    meaning: "A bug. The log has its stack under the `X-Request-Id` of the answer.",
+    action:
+      "Report it with the request id. Repeat a POST only with an `Idempotency-Key`: the events may have been accepted.",
+  },
+  query_failed: {
+    status: 502,
+    meaning: "ClickHouse refused the query of a reading route.",
+    action: "Ask for a shorter range or fewer rows; the log has ClickHouse's reason.",
+  },
+  not_ready: {
+    status: 503,
+    meaning: "`/readyz`: the service runs and cannot accept events; `reasons` says why.",
+    action: "Send events elsewhere or later; see the reasons in docs/operations.md.",
+  },
+  journal_full: {
+    status: 503,
+    meaning:
+      "The journal has reached `JOURNAL_MAX_BYTES`: ClickHouse has been taking less than arrives. Nothing was accepted.",
+    action: "Keep the events and retry after `Retry-After`.",
+  },
+  journal_failed: {
+    status: 503,
+    meaning:
+      "The journal cannot be written: the disk is full, read-only or failing, or Redis does not answer. Nothing was accepted.",
+    action: "Keep the events and retry after `Retry-After`; the operator sees the reason in `/readyz`.",
+  },
+  ring_full: {
+    status: 503,
+    meaning: "More is arriving than the writer takes over at this moment. Nothing was accepted.",
+    action: "Retry after `Retry-After`.",
+  },
+  overloaded: {
+    status: 503,
+    meaning: "Too many bodies or queries are under way at once. Nothing was accepted.",
+    action: "Retry after `Retry-After`.",
+  },
+  shutting_down: {
+    status: 503,
+    meaning: "The service is stopping. Nothing was accepted.",
+    action: "Retry after `Retry-After`; the next start, or another instance, takes it.",
+  },
+  too_many_streams: {
+    status: 503,
+    meaning: "`MAX_STREAMS`, or `MAX_STREAMS_PER_VIEWER`, live streams are open.",
+    action: "Close some, or raise the limit.",
+  },
+  clickhouse_unavailable: {
+    status: 503,
+    meaning: "A reading route needs ClickHouse, which does not answer. Ingestion and the live view go on.",
+    action: "Retry after `Retry-After`.",
+  },
+  query_timeout: {
+    status: 504,
+    meaning: "The query took longer than reading routes allow.",
+    action: "Ask for a shorter range.",
+  },
+} as const satisfies Readonly<Record<string, ErrorRow>>;
+export type ErrorCode = keyof typeof errors;
+
+/** The HTTP status of each code. */
+export const errorStatus = Object.fromEntries(Object.entries(errors).map(([code, { status }]) => [code, status])) as {
+  readonly [C in ErrorCode]: (typeof errors)[C]["status"];
+};
 
 /** The one shape of every error, on every route. */
 export const ErrorAnswer = Type.Object({
