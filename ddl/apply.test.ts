@@ -20,8 +20,14 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const files = ["001_telemetry_events.sql", "002_rollups.sql", "003_devices.sql", "004_durable_merges.sql"];
-const tables = ["devices", "telemetry_1h", "telemetry_1m", "telemetry_1s", "telemetry_events"];
+const files = [
+  "001_telemetry_events.sql",
+  "002_rollups.sql",
+  "003_devices.sql",
+  "004_durable_merges.sql",
+  "005_fleet.sql",
+];
+const tables = ["device_changes", "devices", "telemetry_1h", "telemetry_1m", "telemetry_1s", "telemetry_events"];
 
 const dayMs = 86_400_000;
 
