@@ -60,6 +60,9 @@ export default defineConfig({
       },
       workbox: {
         globPatterns: ["**/*.{js,css,html,svg,png}"],
+        // Push messages; loaded by the worker itself, never by the page.
+        importScripts: ["/push-worker.js"],
+        globIgnores: ["push-worker.js"],
         navigateFallback: "/index.html",
         navigateFallbackDenylist: serverPaths,
         // No runtimeCaching on purpose: a cached stream or answer would show old numbers as if they were now.

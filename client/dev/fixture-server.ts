@@ -18,6 +18,7 @@ import type {
   PipelineDetail,
 } from "../../contract/read.ts";
 import type { DeviceUpdate, Update } from "../../contract/stream.ts";
+import { createFixtureAlerts } from "./fixture-alerts.ts";
 
 export interface Scene {
   types: number;
@@ -37,6 +38,8 @@ export interface Scene {
   key: string;
   /** The page's rate, so that a test can set a figure and see it. Null: generated. */
   rate: number | null;
+  /** How many alerts fire. */
+  alerts: number;
 }
 
 export interface FixtureStats {
@@ -330,6 +333,7 @@ const defaults: Scene = {
   clickhouse: "ok",
   key: "",
   rate: null,
+  alerts: 0,
 };
 
 export function createFixtureServer(options: Partial<Scene> & { port?: number } = {}): FixtureServer {
@@ -339,6 +343,9 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
   const epoch = startedMs.toString(36);
   const stats: FixtureStats = { openStreams: 0, streamsEver: 0, lastEventIds: [], requests: {} };
   const encoder = new TextEncoder();
+  const alerts = createFixtureAlerts(() => scene.alerts);
+  let alertsShown = scene.alerts;
+  const alertsFrame = (): string => `event: alerts\ndata: ${JSON.stringify(alerts.update())}\n\n`;
   const streams = new Set<{ send(text: string): void; device: string | null }>();
   let sequence = 0;
   let lastBeatMs = 0;
@@ -354,6 +361,10 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
     if (Date.now() - lastBeatMs > 2_000) {
       lastBeatMs = Date.now();
       for (const stream of streams) stream.send(": beat\n\n");
+    }
+    if (scene.alerts !== alertsShown) {
+      alertsShown = scene.alerts;
+      for (const stream of streams) stream.send(alertsFrame());
     }
     if (scene.quiet) return;
     const text = frame();
@@ -401,7 +412,7 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
           stats.openStreams -= 1;
         };
         streams.add(stream);
-        stream.send(`: hello\nretry: 300\n\n${scene.frozen ? "" : frame()}`);
+        stream.send(`: hello\nretry: 300\n\n${scene.frozen ? "" : frame() + alertsFrame()}`);
       },
       cancel: () => close(),
     });
@@ -432,6 +443,8 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
     if (!signedIn(request)) return refuse(401, "unauthenticated");
     if (url.pathname === "/dashboard-stream") return openStream(request, url);
     if (scene.clickhouse !== "ok" && url.pathname !== "/api/pipeline") return refuse(503, "clickhouse_unavailable");
+    const alertsAnswer = await alerts.handle(request, url);
+    if (alertsAnswer) return alertsAnswer;
     const now = Date.now();
     if (url.pathname === "/api/history") return Response.json(historyAnswer(url, scene));
     if (url.pathname === "/api/devices") return Response.json(devices(url, scene, now));

@@ -1,4 +1,5 @@
 import { type Accessor, createSignal } from "solid-js";
+import type { AlertHistory, Alerts, Channels, PushInfo, Rules, Silences } from "../../../contract/alerts.ts";
 import type { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } from "../../../contract/read.ts";
 
 /** What each reading route answers. The shapes are the server's contract; only their types come here. */
@@ -8,6 +9,12 @@ interface Answers {
   "/api/devices": Devices;
   "/api/events": Events;
   "/api/pipeline": PipelineDetail;
+  "/api/alerts": Alerts;
+  "/api/alerts/rules": Rules;
+  "/api/alerts/history": AlertHistory;
+  "/api/alerts/silences": Silences;
+  "/api/alerts/channels": Channels;
+  "/api/alerts/push": PushInfo;
   [device: `/api/devices/${string}`]: DeviceDetail;
 }
 
@@ -26,6 +33,13 @@ export type Query = Record<string, string | readonly string[] | undefined>;
 
 export interface Api {
   get<P extends keyof Answers>(path: P, query?: Query, signal?: AbortSignal): Promise<ApiResult<Answers[P]>>;
+  /** Changes something; `T` is what the contract says of the route's answer (null where it has none). */
+  change<T>(
+    method: "POST" | "PUT" | "DELETE",
+    path: `/api/${string}`,
+    body?: object,
+    signal?: AbortSignal,
+  ): Promise<ApiResult<T>>;
   /** True after any answer of 401, until a sign-in succeeds. */
   signedOut: Accessor<boolean>;
   requireSignIn(): void;
@@ -76,6 +90,15 @@ export function createApi(doFetch: Fetch): Api {
       });
       // The one place where the contract's word is taken for the shape: the server's tests hold it to it.
       return answer as ApiResult<Answers[P]>;
+    },
+    async change<T>(method: string, path: string, body?: object, signal?: AbortSignal) {
+      const answer = await send(path, {
+        method,
+        headers: { Accept: "application/json", ...(body ? { "Content-Type": "application/json" } : {}) },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+        ...(signal ? { signal } : {}),
+      });
+      return answer as ApiResult<T>;
     },
     signedOut,
     requireSignIn: () => setSignedOut(true),

@@ -5,6 +5,7 @@ const keys: readonly [string, string][] = [
   ["g l", "Live"],
   ["g d", "Devices"],
   ["g e", "Explore"],
+  ["g a", "Alerts"],
   ["g p", "Pipeline"],
   ["/", "Search or filter"],
   ["[ ]", "Shorter or longer time range"],

@@ -48,6 +48,13 @@ export const pages: readonly PageEntry[] = [
     nav: { label: "Explore", icon: "explore", key: "e" },
   },
   {
+    name: "alerts",
+    path: "/alerts",
+    title: () => "Alerts",
+    Page: lazy(() => import("../pages/alerts/alerts-page.tsx")),
+    nav: { label: "Alerts", icon: "alerts", key: "a" },
+  },
+  {
     name: "pipeline",
     path: "/pipeline",
     title: () => "Pipeline",

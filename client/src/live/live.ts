@@ -1,5 +1,6 @@
 import { makeEventListener } from "@solid-primitives/event-listener";
 import { type Accessor, batch, createMemo, createSignal, onCleanup } from "solid-js";
+import type { AlertsUpdate } from "../../../contract/alerts.ts";
 import type { Pipeline, Update } from "../../../contract/stream.ts";
 import type { Api } from "../api/api.ts";
 import type { KeptData } from "../pwa/kept-data.ts";
@@ -8,7 +9,7 @@ import { createRings, type Rings } from "./rings.ts";
 import { createLiveRow, type LiveRow } from "./row.ts";
 import { browserSharedStreamDeps, makeSharedStream } from "./shared-stream.ts";
 import type { SseState } from "./sse.ts";
-import { historyRates, parseUpdate } from "./update.ts";
+import { historyRates, parseAlerts, parseUpdate } from "./update.ts";
 
 const streamUrl = "/dashboard-stream?limit=200";
 /** Live charts reach this far back; the server's window is as long. */
@@ -44,6 +45,8 @@ export interface Live {
   /** Undefined until the first update, fresh or kept. */
   figures: Accessor<LiveFigures | undefined>;
   pipeline: Accessor<Pipeline | undefined>;
+  /** What fires now; undefined until the service has said. */
+  alerts: Accessor<AlertsUpdate | undefined>;
   /** Changes only when a type comes or goes. */
   rows: Accessor<LiveRow[]>;
   row(type: string): LiveRow | undefined;
@@ -81,6 +84,7 @@ export function createLive({ api, keptData }: LiveDeps): Live {
   const [nowMs, setNowMs] = createSignal(Date.now());
   const [figures, setFigures] = createSignal<LiveFigures>();
   const [pipeline, setPipeline] = createSignal<Pipeline>();
+  const [alerts, setAlerts] = createSignal<AlertsUpdate>();
   const [rows, setRows] = createSignal<LiveRow[]>([]);
   const [mode, setModeSignal] = createSignal<PlayMode>("play");
   const [kept, setKept] = createSignal(false);
@@ -227,6 +231,10 @@ export function createLive({ api, keptData }: LiveDeps): Live {
 
   const stream = makeSharedStream(browserSharedStreamDeps(streamUrl), {
     onMessage(message) {
+      if (message.event === "alerts") {
+        setAlerts(parseAlerts(message.data));
+        return;
+      }
       if (message.event !== "update") return;
       const now = Date.now();
       setAlive(now);
@@ -302,6 +310,7 @@ export function createLive({ api, keptData }: LiveDeps): Live {
     connection,
     figures,
     pipeline,
+    alerts,
     rows,
     row: (type) => rowOf.get(type),
     rings,

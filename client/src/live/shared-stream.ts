@@ -52,7 +52,13 @@ const holderSilenceMaxMs = 20_000;
 export function makeSharedStream(deps: SharedStreamDeps, handlers: SharedStreamHandlers): SharedStream {
   let holder = false;
   let sse: Sse | undefined;
-  let lastMessage: SseMessage | undefined;
+  /** The newest of each kind of event: what a tab needs that was opened later. */
+  const newest = new Map<string, SseMessage>();
+  let lastEventId = "";
+  const remember = (message: SseMessage): void => {
+    newest.set(message.event, message);
+    if (message.id !== "") lastEventId = message.id;
+  };
   let state: SseState = { kind: "connecting" };
   let heardAtMs = deps.now();
   let stopped = false;
@@ -68,7 +74,7 @@ export function makeSharedStream(deps: SharedStreamDeps, handlers: SharedStreamH
     if (message.kind === "hello") {
       if (!holder) return;
       channel?.post({ kind: "state", state });
-      if (lastMessage) channel?.post({ kind: "message", message: lastMessage });
+      for (const message of newest.values()) channel?.post({ kind: "message", message });
       return;
     }
     if (message.kind === "retry") {
@@ -79,8 +85,9 @@ export function makeSharedStream(deps: SharedStreamDeps, handlers: SharedStreamH
     heardAtMs = deps.now();
     if (message.kind === "message") {
       // An answer to another tab's hello repeats what this one has.
-      if (message.message.id !== "" && message.message.id === lastMessage?.id) return;
-      lastMessage = message.message;
+      const { id, event } = message.message;
+      if (id !== "" && id === newest.get(event)?.id) return;
+      remember(message.message);
       handlers.onMessage(message.message);
     } else if (message.kind === "state") setState(message.state);
     else handlers.onAlive();
@@ -96,9 +103,9 @@ export function makeSharedStream(deps: SharedStreamDeps, handlers: SharedStreamH
       handlers.onRole?.(true);
       const open = (): void => {
         sse = deps.openSse({
-          ...(lastMessage ? { lastEventId: lastMessage.id } : {}),
+          ...(lastEventId === "" ? {} : { lastEventId }),
           onMessage(message) {
-            lastMessage = message;
+            remember(message);
             handlers.onMessage(message);
             channel?.post({ kind: "message", message });
           },

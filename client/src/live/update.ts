@@ -1,3 +1,4 @@
+import type { AlertsUpdate } from "../../../contract/alerts.ts";
 import type { History } from "../../../contract/read.ts";
 import type { Update } from "../../../contract/stream.ts";
 
@@ -21,14 +22,27 @@ export function isUpdate(value: unknown): value is Update {
   );
 }
 
-export function parseUpdate(text: string): Update | undefined {
+function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return isUpdate(value) ? value : undefined;
+    return JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+export function parseUpdate(text: string): Update | undefined {
+  const value = parseJson(text);
+  return isUpdate(value) ? value : undefined;
+}
+
+function isAlertsUpdate(value: unknown): value is AlertsUpdate {
+  return isRecord(value) && Array.isArray(value.firing) && isRecord(value.counts);
+}
+
+export function parseAlerts(text: string): AlertsUpdate | undefined {
+  const value = parseJson(text);
+  return isAlertsUpdate(value) ? value : undefined;
 }
 
 export interface RateSeries {
