@@ -2,30 +2,10 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readFileSync } from "node:fs";
 import type { Page } from "playwright-core";
 import { createFixtureServer, type FixtureServer } from "../../client/dev/fixture-server.ts";
+import { axe } from "./axe.ts";
 import { type Browser, buildClient, live, noChromium, openBrowser, until } from "./harness.ts";
 
 setDefaultTimeout(40_000);
-
-const axeSource = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-
-interface AxeResult {
-  violations: { id: string; help: string; nodes: { html: string; failureSummary?: string }[] }[];
-}
-
-/** Runs axe in a way that the page's content security policy allows: through the debugger, not a script element. */
-async function axe(page: Page): Promise<string[]> {
-  await page.evaluate(axeSource);
-  const result = await page.evaluate(
-    async () =>
-      (await (globalThis as unknown as { axe: { run(options: object): Promise<unknown> } }).axe.run({
-        runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-      })) as AxeResult,
-  );
-  return result.violations.map(
-    ({ id, help, nodes }) =>
-      `${id}: ${help}\n${nodes.map((node) => node.html + (node.failureSummary ?? "")).join("\n")}`,
-  );
-}
 
 const pages = {
   live: { path: "/", ready: ".value-panel canvas" },

@@ -63,10 +63,10 @@ export function ChannelList(): JSX.Element {
           </ul>
         </Show>
       </section>
-      <Show when={edited()}>
+      <Show when={edited()} keyed>
         {(channel) => (
           <ChannelDialog
-            channel={channel() === "new" ? undefined : (channel() as StoredChannel)}
+            channel={channel === "new" ? undefined : channel}
             email={query.data()?.email ?? false}
             onClose={(changed) => {
               setEdited(undefined);

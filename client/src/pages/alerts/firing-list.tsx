@@ -67,10 +67,10 @@ export function FiringList(): JSX.Element {
           )}
         </Show>
       </section>
-      <Show when={muting()}>
+      <Show when={muting()} keyed>
         {(alert) => (
           <SilenceDialog
-            matchers={{ rule: alert().rule, ...(alert().device_id ? { device_id: alert().device_id ?? "" } : {}) }}
+            matchers={{ rule: alert.rule, ...(alert.device_id ? { device_id: alert.device_id } : {}) }}
             onClose={(changed) => {
               setMuting(undefined);
               if (changed) query.refresh();

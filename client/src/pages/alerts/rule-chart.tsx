@@ -65,7 +65,7 @@ export default function RuleChart(props: { rule: Rule; fired: readonly Fired[] }
   createEffect(on([query.data, () => props.fired, () => JSON.stringify(props.rule.when)], draw, { defer: true }));
   onCleanup(() => chart?.stop());
   return (
-    <div class="chart rule-chart" role="img" aria-label="The last week with the rule's threshold">
+    <div class="chart rule-chart" role="img" aria-label="The last week">
       <div class="chart-host" ref={host} />
     </div>
   );
