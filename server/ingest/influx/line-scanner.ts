@@ -1,0 +1,611 @@
+import { limits } from "../../../contract/limits.ts";
+import { hashDeviceId, type ScannedEvent } from "../../../contract/row.ts";
+import { type Precision, timestampMs } from "./precision.ts";
+
+/** `bad`: the line is no point, and `fault` says why. A bad line costs its own events and no others. */
+export type LineStep = "line" | "bad" | "end";
+
+export interface LineOptions {
+  readonly precision: Precision;
+  /** Tags that name the device, in order of preference, as UTF-8. */
+  readonly deviceTags: readonly Uint8Array[];
+  /** Names the device of a line without such a tag: the database or bucket, as UTF-8. */
+  readonly place: Uint8Array | null;
+}
+
+const space = 32;
+const tab = 9;
+const newline = 10;
+const carriageReturn = 13;
+const quote = 34;
+const hash = 35;
+const comma = 44;
+const minus = 45;
+const dot = 46;
+const zero = 48;
+const equals = 61;
+const backslash = 92;
+const underscore = 95;
+
+const fnvOffset = 0x811c9dc5;
+const fnvPrime = 0x01000193;
+
+/** What ends a run of plain bytes in a measurement, tag key, tag value or field key. */
+const isSpecial = Uint8Array.from({ length: 256 }, (_, byte) =>
+  Number(byte === comma || byte === space || byte === equals || byte === backslash || byte === newline),
+);
+const isNumberByte = Uint8Array.from({ length: 256 }, (_, byte) =>
+  Number((byte >= zero && byte <= 57) || [dot, minus, 43, 69, 101].includes(byte)),
+);
+const exactDigits = 15;
+const powersOfTen = Array.from({ length: 23 }, (_, exponent) => 10 ** exponent);
+const decimal = /^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+const int64Max = 2n ** 63n - 1n;
+const uint64Max = 2n ** 64n - 1n;
+
+/** The composed event type stands at the scratch's start; no accepted one is longer. */
+const typeBytes = 4 * limits.eventTypeCharacters + 4;
+const valueName = new TextEncoder().encode("value");
+
+const booleans: Readonly<Record<string, number>> = {
+  t: 1,
+  T: 1,
+  true: 1,
+  True: 1,
+  TRUE: 1,
+  f: 0,
+  F: 0,
+  false: 0,
+  False: 0,
+  FALSE: 0,
+};
+
+/**
+ * Reads line protocol straight from a body's bytes: `next` moves to the next point, `select` to one of its fields, and the
+ * scanner then is that field's event. Names and strings are unescaped into `bytes`, a scratch buffer of the scanner's own,
+ * so an escape costs no detour. `testing/line-protocol-reference.ts` says the same by way of strings and objects; a test
+ * compares the two on anything.
+ */
+export class LineScanner implements ScannedEvent {
+  bytes: Uint8Array = new Uint8Array(0);
+  deviceStart = 0;
+  deviceEnd = 0;
+  deviceHashA = 0;
+  deviceHashB = 0;
+  readonly typeStart = 0;
+  typeEnd = 0;
+  typeHash = 0;
+  value = Number.NaN;
+  textStart = -1;
+  textEnd = -1;
+  readonly metadata = new Int32Array(limits.metadataKeys * 4);
+  metadataKeys = 0;
+  readonly timestampStart = -1;
+  readonly timestampEnd = -1;
+  /** Epoch milliseconds of the point; NaN: it has no time. */
+  timestampMs = Number.NaN;
+  fieldCount = 0;
+  /** What is wrong with a bad line. */
+  fault = "";
+
+  #body: Uint8Array = new Uint8Array(0);
+  #options: LineOptions = { precision: "ns", deviceTags: [], place: null };
+  #at = 0;
+  /** Where the next thing is written in the scratch. */
+  #to = 0;
+  #lineStart = 0;
+  #countedTo = 0;
+  #counted = 1;
+  #measurementEnd = 0;
+  #measurementHash = 0;
+  #placeStart = 0;
+  #placeEnd = 0;
+  #fields = new Fields();
+
+  /** The body need not be UTF-8: the caller looks at that, and at single lines by `line` when it is not. */
+  open(body: Uint8Array, options: LineOptions): void {
+    this.#body = body;
+    this.#options = options;
+    this.#at = 0;
+    this.#lineStart = 0;
+    this.#countedTo = 0;
+    this.#counted = 1;
+    const place = options.place ?? emptyBytes;
+    const needed = typeBytes + place.length + body.length;
+    if (this.bytes.length < needed) this.bytes = new Uint8Array(Math.max(needed, 1 << 16));
+    this.bytes.set(place, typeBytes);
+    this.#placeStart = typeBytes;
+    this.#placeEnd = typeBytes + place.length;
+  }
+
+  /** The bytes of the line at hand, without its end. */
+  get line(): Uint8Array {
+    return this.#body.subarray(this.#lineStart, this.#at);
+  }
+
+  /** The line at hand, from 1, as an editor counts. */
+  get lineNumber(): number {
+    for (; this.#countedTo < this.#lineStart; this.#countedTo++) {
+      if (this.#body[this.#countedTo] === newline) this.#counted++;
+    }
+    return this.#counted;
+  }
+
+  next(): LineStep {
+    const body = this.#body;
+    for (;;) {
+      if (this.#at < body.length && body[this.#at] === newline) this.#at++;
+      while (isBlank(body[this.#at])) this.#at++;
+      if (this.#atLineEnd()) this.#skipCarriageReturn();
+      if (this.#at >= body.length) return "end";
+      if (body[this.#at] === newline) continue;
+      this.#lineStart = this.#at;
+      if (body[this.#at] !== hash) break;
+      this.#at = this.#physicalEnd(this.#at);
+    }
+    if (this.#point()) return "line";
+    this.#at = this.#endOfBadLine();
+    return "bad";
+  }
+
+  /** Makes this scanner the event of one of the point's fields. */
+  select(index: number): void {
+    const { bytes } = this;
+    const fields = this.#fields;
+    let to = this.#measurementEnd;
+    let typeHash = this.#measurementHash;
+    const start = fields.keyStart[index] as number;
+    const end = fields.keyEnd[index] as number;
+    if (!(end - start === valueName.length && startsAt(bytes, start, valueName))) {
+      bytes[to++] = underscore;
+      typeHash = Math.imul(typeHash ^ underscore, fnvPrime);
+      for (let from = start; from < end; from++) {
+        const byte = bytes[from] as number;
+        bytes[to++] = byte;
+        typeHash = Math.imul(typeHash ^ byte, fnvPrime);
+      }
+    }
+    this.typeEnd = to;
+    this.typeHash = typeHash >>> 0;
+    this.value = fields.value[index] as number;
+    this.textStart = fields.textStart[index] as number;
+    this.textEnd = fields.textEnd[index] as number;
+  }
+
+  #bad(fault: string): false {
+    this.fault = fault;
+    return false;
+  }
+
+  #point(): boolean {
+    this.#to = this.#placeEnd;
+    this.metadataKeys = 0;
+    this.timestampMs = Number.NaN;
+    this.#fields.count = 0;
+    if (!this.#measurement()) return false;
+    while (this.#body[this.#at] === comma) if (!this.#tag()) return false;
+    if (!this.#device()) return false;
+    while (isBlank(this.#body[this.#at])) this.#at++;
+    if (this.#atLineEnd()) return this.#bad("fields are missing");
+    for (;;) {
+      if (!this.#field()) return false;
+      if (this.#body[this.#at] !== comma) break;
+      this.#at++;
+    }
+    this.fieldCount = this.#fields.count;
+    return this.#time();
+  }
+
+  #measurement(): boolean {
+    const body = this.#body;
+    const { bytes } = this;
+    let at = this.#at;
+    let to = 0;
+    let typeHash = fnvOffset;
+    for (; at < body.length; at++) {
+      let byte = body[at] as number;
+      if (isSpecial[byte] !== 0) {
+        if (byte === comma || byte === space || byte === newline) break;
+        const escaped = body[at + 1];
+        if (byte === backslash && (escaped === comma || escaped === space)) {
+          byte = escaped;
+          at++;
+        }
+      }
+      if (to === typeBytes - 2) return this.#bad(`measurement is longer than ${limits.eventTypeCharacters} characters`);
+      bytes[to++] = byte;
+      typeHash = Math.imul(typeHash ^ byte, fnvPrime);
+    }
+    this.#at = at;
+    if (to === 0) return this.#bad("measurement is missing");
+    if (body[at] !== comma && body[at] !== space) return this.#bad("fields are missing");
+    this.#measurementEnd = to;
+    this.#measurementHash = typeHash;
+    return true;
+  }
+
+  /** Copies a name or tag value, unescaped, until an unescaped byte of the special ones. */
+  #name(isQuoteEscaped: boolean): void {
+    const body = this.#body;
+    const { bytes } = this;
+    let at = this.#at;
+    let to = this.#to;
+    for (; at < body.length; at++) {
+      let byte = body[at] as number;
+      if (isSpecial[byte] !== 0) {
+        if (byte !== backslash) break;
+        const escaped = body[at + 1];
+        if (escaped === comma || escaped === space || escaped === equals || (escaped === quote && isQuoteEscaped)) {
+          byte = escaped;
+          at++;
+        }
+      }
+      bytes[to++] = byte;
+    }
+    this.#at = at;
+    this.#to = to;
+  }
+
+  #tag(): boolean {
+    const { bytes, metadata } = this;
+    const keyStart = this.#to;
+    this.#at++;
+    this.#name(false);
+    const keyEnd = this.#to;
+    if (keyEnd === keyStart) return this.#bad("a tag has no key");
+    if (this.#body[this.#at] !== equals) return this.#bad("a tag has no value");
+    this.#at++;
+    this.#name(false);
+    if (this.#to === keyEnd) return this.#bad("a tag has no value");
+    if (this.#body[this.#at] === equals) return this.#bad("a tag value has an = that is not escaped");
+    if (this.metadataKeys === limits.metadataKeys) return this.#bad(`there are more than ${limits.metadataKeys} tags`);
+    const place = this.metadataKeys * 4;
+    for (let other = 0; other < place; other += 4) {
+      if (isSame(bytes, metadata[other] as number, metadata[other + 1] as number, keyStart, keyEnd)) {
+        return this.#bad("a tag is there twice");
+      }
+    }
+    metadata[place] = keyStart;
+    metadata[place + 1] = keyEnd;
+    metadata[place + 2] = keyEnd;
+    metadata[place + 3] = this.#to;
+    this.metadataKeys++;
+    return true;
+  }
+
+  #device(): boolean {
+    const { bytes } = this;
+    this.deviceStart = this.#placeStart;
+    this.deviceEnd = this.#placeEnd;
+    this.#findDeviceTag();
+    const { deviceStart, deviceEnd } = this;
+    if (deviceStart === deviceEnd)
+      return this.#bad("no tag names a device, and the request names no database or bucket");
+    if (characters(bytes, deviceStart, deviceEnd) > limits.deviceIdCharacters) {
+      return this.#bad(`the device's name is longer than ${limits.deviceIdCharacters} characters`);
+    }
+    let a = fnvOffset;
+    let b = 0x9e3779b9;
+    for (let at = deviceStart; at < deviceEnd; at++) {
+      const byte = bytes[at] as number;
+      if (byte > 127) {
+        // The hashes are of UTF-16 units; only in ASCII are those the bytes.
+        [this.deviceHashA, this.deviceHashB] = hashDeviceId(this.deviceId);
+        return true;
+      }
+      a = Math.imul(a ^ byte, fnvPrime);
+      b = Math.imul(b + byte, 0x85ebca6b) ^ (b >>> 15);
+    }
+    this.deviceHashA = a >>> 0;
+    this.deviceHashB = b >>> 0;
+    return true;
+  }
+
+  get deviceId(): string {
+    return decoder.decode(this.bytes.subarray(this.deviceStart, this.deviceEnd));
+  }
+
+  #findDeviceTag(): void {
+    const { bytes, metadata } = this;
+    const last = this.metadataKeys * 4;
+    for (const name of this.#options.deviceTags) {
+      for (let place = 0; place < last; place += 4) {
+        const start = metadata[place] as number;
+        if ((metadata[place + 1] as number) - start !== name.length || !startsAt(bytes, start, name)) continue;
+        this.deviceStart = metadata[place + 2] as number;
+        this.deviceEnd = metadata[place + 3] as number;
+        return;
+      }
+    }
+  }
+
+  #field(): boolean {
+    const fields = this.#fields;
+    const keyStart = this.#to;
+    this.#name(true);
+    const keyEnd = this.#to;
+    if (this.#body[this.#at] !== equals) {
+      return this.#bad(keyEnd === keyStart ? "a field has no key" : "a field has no value");
+    }
+    if (keyEnd === keyStart) return this.#bad("a field has no key");
+    this.#at++;
+    const index = fields.place(this.bytes, keyStart, keyEnd);
+    fields.textStart[index] = -1;
+    fields.value[index] = Number.NaN;
+    if (this.#body[this.#at] === quote ? !this.#text(index) : !this.#plainValue(index)) return false;
+    const isValue = keyEnd - keyStart === valueName.length && startsAt(this.bytes, keyStart, valueName);
+    const length = this.#measurementEnd + (isValue ? 0 : 1 + keyEnd - keyStart);
+    if (length > limits.eventTypeCharacters && !this.#isShort(keyStart, isValue ? keyStart : keyEnd)) {
+      return this.#bad(`measurement and field together are longer than ${limits.eventTypeCharacters} characters`);
+    }
+    return true;
+  }
+
+  #isShort(keyStart: number, keyEnd: number): boolean {
+    const own = characters(this.bytes, 0, this.#measurementEnd);
+    const key = keyStart === keyEnd ? 0 : 1 + characters(this.bytes, keyStart, keyEnd);
+    return own + key <= limits.eventTypeCharacters;
+  }
+
+  /** A quoted string; line ends are characters like any other in it. */
+  #text(index: number): boolean {
+    const body = this.#body;
+    const { bytes } = this;
+    const start = this.#to;
+    let to = start;
+    let at = this.#at + 1;
+    for (; at < body.length; at++) {
+      let byte = body[at] as number;
+      if (byte === quote) break;
+      if (byte === backslash) {
+        const escaped = body[at + 1];
+        if (escaped === quote || escaped === backslash) {
+          byte = escaped;
+          at++;
+        }
+      }
+      bytes[to++] = byte;
+    }
+    if (at >= body.length) return this.#bad("a string has no closing quote");
+    this.#at = at + 1;
+    this.#to = to;
+    if (!this.#atFieldEnd()) return this.#bad("a string's closing quote is followed by something else");
+    if (to - start > limits.valueStringBytes) return this.#bad(`a string is over ${limits.valueStringBytes} bytes`);
+    this.#fields.textStart[index] = start;
+    this.#fields.textEnd[index] = to;
+    return true;
+  }
+
+  #atFieldEnd(): boolean {
+    const byte = this.#body[this.#at];
+    return byte === comma || byte === space || this.#atLineEnd();
+  }
+
+  /** A carriage return before the line's end is part of that end. */
+  #atLineEnd(): boolean {
+    const body = this.#body;
+    const at = this.#at;
+    if (at >= body.length || body[at] === newline) return true;
+    return body[at] === carriageReturn && (at + 1 === body.length || body[at + 1] === newline);
+  }
+
+  #plainValue(index: number): boolean {
+    const first = this.#body[this.#at] as number;
+    if (this.#atFieldEnd()) return this.#bad("a field has no value");
+    const isNumber = isDigit(first) || first === minus || first === dot;
+    return isNumber ? this.#number(index) : this.#boolean(index);
+  }
+
+  #boolean(index: number): boolean {
+    const start = this.#at;
+    while (!this.#atFieldEnd() && this.#at - start < 6) this.#at++;
+    const word = latin1(this.#body, start, this.#at);
+    if (!this.#atFieldEnd() || !Object.hasOwn(booleans, word)) {
+      return this.#bad("a field's value is neither a number nor true, false or a quoted string");
+    }
+    this.#fields.value[index] = booleans[word] as number;
+    return true;
+  }
+
+  #number(index: number): boolean {
+    const body = this.#body;
+    const start = this.#at;
+    let at = start;
+    const negative = body[at] === minus;
+    if (negative) at++;
+    let digits = 0;
+    let integer = 0;
+    for (; isDigit(body[at]); at++) {
+      integer = integer * 10 + ((body[at] as number) - zero);
+      digits++;
+    }
+    const suffix = body[at];
+    if ((suffix === 105 || suffix === 117) && digits > 0)
+      return this.#integer(index, start, at, suffix, negative, integer);
+    let fraction = 0;
+    if (suffix === dot) {
+      at++;
+      for (; isDigit(body[at]); at++) {
+        integer = integer * 10 + ((body[at] as number) - zero);
+        fraction++;
+      }
+    }
+    this.#at = at;
+    if (digits + fraction > 0 && digits + fraction <= exactDigits && this.#atFieldEnd()) {
+      const value = fraction === 0 ? integer : integer / (powersOfTen[fraction] as number);
+      this.#fields.value[index] = negative ? -value : value;
+      return true;
+    }
+    while (at < body.length && isNumberByte[body[at] as number] !== 0) at++;
+    this.#at = at;
+    const text = latin1(body, start, at);
+    if (!this.#atFieldEnd() || !decimal.test(text)) return this.#bad("a field's value is not a number");
+    const value = Number(text);
+    if (!Number.isFinite(value)) return this.#bad("a number is too large");
+    this.#fields.value[index] = value;
+    return true;
+  }
+
+  /** Digits and `i` or `u`. What a double does not hold is kept as text, too. */
+  #integer(index: number, start: number, end: number, suffix: number, negative: boolean, rounded: number): boolean {
+    const body = this.#body;
+    const fields = this.#fields;
+    this.#at = end + 1;
+    if (!this.#atFieldEnd()) return this.#bad("a field's value is not a number");
+    if (suffix === 117 && negative) return this.#bad("an unsigned number is negative");
+    fields.value[index] = negative ? -rounded : rounded;
+    if (rounded <= Number.MAX_SAFE_INTEGER) return true;
+    const first = firstDigit(body, negative ? start + 1 : start, end);
+    if (end - first > 20) return this.#bad("an integer is out of range");
+    const magnitude = BigInt(latin1(body, first, end));
+    const max = suffix === 117 ? uint64Max : negative ? int64Max + 1n : int64Max;
+    if (magnitude > max) return this.#bad("an integer is out of range");
+    fields.value[index] = Number(negative ? -magnitude : magnitude);
+    fields.textStart[index] = this.#to;
+    if (negative) this.bytes[this.#to++] = minus;
+    for (let at = first; at < end; at++) this.bytes[this.#to++] = body[at] as number;
+    fields.textEnd[index] = this.#to;
+    return true;
+  }
+
+  #time(): boolean {
+    const body = this.#body;
+    while (isBlank(body[this.#at])) this.#at++;
+    if (this.#atLineEnd()) return this.#skipCarriageReturn();
+    const negative = body[this.#at] === minus;
+    if (negative) this.#at++;
+    const start = this.#at;
+    while (isDigit(body[this.#at])) this.#at++;
+    const end = this.#at;
+    while (isBlank(body[this.#at])) this.#at++;
+    if (end === start || !this.#atLineEnd()) return this.#bad("the timestamp is not a whole number");
+    const first = firstDigit(body, start, end);
+    if (end - first > 19) return this.#bad("the timestamp is out of range");
+    this.timestampMs = timestampMs(latin1(body, first, end), negative, this.#options.precision);
+    return this.#skipCarriageReturn();
+  }
+
+  #skipCarriageReturn(): true {
+    if (this.#body[this.#at] === carriageReturn) this.#at++;
+    return true;
+  }
+
+  #physicalEnd(from: number): number {
+    const end = this.#body.indexOf(newline, from);
+    return end < 0 ? this.#body.length : end;
+  }
+
+  /**
+   * Where a bad line ends. A quote that is missing or misplaced would swallow the good lines after it, so then it is the first
+   * line end of all. Otherwise strings keep their line ends: what stands in one is never read as a line of its own.
+   */
+  #endOfBadLine(): number {
+    return quotedLineEnd(this.#body, this.#lineStart) ?? this.#physicalEnd(this.#lineStart);
+  }
+}
+
+/** The end of the line that begins at `start`, line ends within strings left out; undefined when quotes do not pair. */
+function quotedLineEnd(body: Uint8Array, start: number): number | undefined {
+  let inFields = false;
+  let inText = false;
+  for (let at = start; at < body.length; at++) {
+    const byte = body[at];
+    if (byte === backslash && body[at + 1] !== newline) at++;
+    else if (inText) {
+      if (byte !== quote) continue;
+      inText = false;
+      const next = body[at + 1];
+      if (next !== comma && next !== space && next !== newline && next !== carriageReturn && at + 1 < body.length) {
+        return undefined;
+      }
+    } else if (byte === newline) return at;
+    else if (byte === space) inFields = true;
+    else if (byte === quote) inText = inFields && body[at - 1] === equals;
+  }
+  return inText ? undefined : body.length;
+}
+
+/** What a point's fields are, by their order in the line; of one that is there twice the last counts. */
+class Fields {
+  count = 0;
+  keyStart = new Int32Array(16);
+  keyEnd = new Int32Array(16);
+  keyHash = new Int32Array(16);
+  textStart = new Int32Array(16);
+  textEnd = new Int32Array(16);
+  value = new Float64Array(16);
+
+  /** The place of the field with this key. */
+  place(bytes: Uint8Array, start: number, end: number): number {
+    let keyHash = fnvOffset;
+    for (let at = start; at < end; at++) keyHash = Math.imul(keyHash ^ (bytes[at] as number), fnvPrime);
+    for (let other = 0; other < this.count; other++) {
+      if (
+        this.keyHash[other] === keyHash &&
+        isSame(bytes, this.keyStart[other] as number, this.keyEnd[other] as number, start, end)
+      ) {
+        return other;
+      }
+    }
+    if (this.count === this.keyStart.length) this.#grow();
+    this.keyStart[this.count] = start;
+    this.keyEnd[this.count] = end;
+    this.keyHash[this.count] = keyHash;
+    return this.count++;
+  }
+
+  #grow(): void {
+    for (const name of ["keyStart", "keyEnd", "keyHash", "textStart", "textEnd"] as const) {
+      const grown = new Int32Array(this[name].length * 2);
+      grown.set(this[name]);
+      this[name] = grown;
+    }
+    const grown = new Float64Array(this.value.length * 2);
+    grown.set(this.value);
+    this.value = grown;
+  }
+}
+
+const emptyBytes = new Uint8Array(0);
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === space || byte === tab;
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= zero && byte <= 57;
+}
+
+/** The first digit that is not a leading zero. */
+function firstDigit(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end - 1 && bytes[at] === zero) at++;
+  return at;
+}
+
+/** Code points of UTF-8. */
+function characters(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start <= limits.eventTypeCharacters) return end - start;
+  let count = 0;
+  for (let at = start; at < end; at++) if (((bytes[at] as number) & 0xc0) !== 0x80) count++;
+  return count;
+}
+
+function startsAt(bytes: Uint8Array, start: number, text: Uint8Array): boolean {
+  for (let index = 0; index < text.length; index++) if (bytes[start + index] !== text[index]) return false;
+  return true;
+}
+
+function isSame(bytes: Uint8Array, start: number, end: number, otherStart: number, otherEnd: number): boolean {
+  if (end - start !== otherEnd - otherStart) return false;
+  for (let index = end - start - 1; index >= 0; index--) {
+    if (bytes[start + index] !== bytes[otherStart + index]) return false;
+  }
+  return true;
+}
+
+/** Text of bytes that are ASCII. */
+function latin1(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+}
