@@ -24,6 +24,11 @@ export interface Web {
    * where neither applies.
    */
   ingestRoute(handle: (request: Request) => Promise<Response>): Handler;
+  /**
+   * For the routes of other protocols, whose bodies a page can post without a preflight (line protocol is plain text): what another
+   * site had a browser send is refused.
+   */
+  protocolRoute(handle: (request: Request) => Promise<Response>): Handler;
 }
 
 /**
@@ -53,6 +58,14 @@ const always: readonly (readonly [string, string])[] = [
 ];
 const twoYears = "max-age=63072000";
 const preflightSeconds = "600";
+const writingPaths: ReadonlySet<string> = new Set([
+  "/ingest",
+  "/write",
+  "/api/v2/write",
+  "/api/v3/write_lp",
+  "/v1/metrics",
+  "/v1/logs",
+]);
 const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const loopbackNames = /^(localhost|[a-z0-9-]+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 const loopbackRule = "without keys this service answers to the names of this machine only";
@@ -84,7 +97,7 @@ export function createWeb(options: WebOptions): Web {
     const origin = request.headers.get("origin");
     if (origin === null || !origins.has(origin))
       return errorResponse("forbidden", "this origin is not allowed (CORS_ORIGINS)");
-    const writes = new URL(request.url).pathname === "/ingest";
+    const writes = writingPaths.has(new URL(request.url).pathname);
     return new Response(null, {
       status: 204,
       headers: {
@@ -131,17 +144,26 @@ export function createWeb(options: WebOptions): Web {
     return isPage && !loopbackNames.test(headers.get("host") ?? "");
   }
 
+  function ingestRoute(handle: (request: Request) => Promise<Response>): Handler {
+    const guarded: typeof handle = options.ingestLoopbackOnly
+      ? async (request) => (isRebound(request) ? errorResponse("forbidden", loopbackRule) : handle(request))
+      : handle;
+    if (origins.size === 0) return guarded;
+    return async (request) =>
+      request.method === "OPTIONS" ? preflight(request) : allowOrigin(request, await guarded(request));
+  }
+
   return {
+    ingestRoute,
     route(handle) {
       return async (request, server) => harden(request, intercept(request) ?? (await handle(request, server)));
     },
-    ingestRoute(handle) {
-      const guarded: typeof handle = options.ingestLoopbackOnly
-        ? async (request) => (isRebound(request) ? errorResponse("forbidden", loopbackRule) : handle(request))
-        : handle;
-      if (origins.size === 0) return guarded;
-      return async (request) =>
-        request.method === "OPTIONS" ? preflight(request) : allowOrigin(request, await guarded(request));
+    protocolRoute(handle) {
+      return ingestRoute(async (request) => {
+        if (!URL.canParse(request.url)) return errorResponse("malformed_request", "the request's URL cannot be read");
+        const isAllowed = origins.has(request.headers.get("origin") ?? "") || !isForeign(request);
+        return isAllowed ? handle(request) : errorResponse("forbidden", "another site may not do this");
+      });
     },
   };
 }

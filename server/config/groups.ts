@@ -6,6 +6,7 @@ import { limits } from "./limits.ts";
 import { listen } from "./listen.ts";
 import { liveView } from "./live-view.ts";
 import { logging } from "./logging.ts";
+import { protocols } from "./protocols.ts";
 import { redis } from "./redis.ts";
 import type { Values } from "./setting.ts";
 import { storage } from "./storage.ts";
@@ -21,6 +22,7 @@ export const groups = {
   batching,
   clickHouse,
   liveView,
+  protocols,
   alerts,
   redis,
   logging,

@@ -8,6 +8,12 @@ const statusClasses = ["1xx", "2xx", "3xx", "4xx", "5xx"] as const;
 /** Every route that has figures of its own; paths of devices and files are folded, so that the list stays as long as it is. */
 export const routeNames = [
   "/ingest",
+  "/write",
+  "/api/v2/write",
+  "/api/v3/write_lp",
+  "/query",
+  "/v1/metrics",
+  "/v1/logs",
   "/dashboard-stream",
   "/api/history",
   "/api/event-types",

@@ -1,10 +1,17 @@
 import type { ErrorCode } from "../../contract/error.ts";
+import type { Protocol } from "./format.ts";
 
 /** What metrics and `/api/pipeline` read. */
 export interface IngestCounts {
+  /** Of `accepted`, by the way they came. */
+  readonly acceptedBy: ReadonlyMap<Protocol, number>;
   /** Events that got, or will get, an answer of acceptance. */
   readonly accepted: number;
   readonly durable: number;
+  /** Requests whose repetition would be stored again: no more keys could be remembered (IDEMPOTENCY_MAX_KEYS). */
+  readonly unprotected: number;
+  /** Exemplars of OTLP metrics. */
+  readonly exemplarsDropped: number;
   /** The newest events found the journal full, and would again. */
   readonly journalFull: boolean;
   /** Requests that were refused. */
@@ -16,7 +23,10 @@ export interface IngestCounts {
 /** The counters behind `IngestCounts`. */
 export class IngestCounters implements IngestCounts {
   accepted = 0;
+  readonly acceptedBy = new Map<Protocol, number>();
   durable = 0;
+  unprotected = 0;
+  exemplarsDropped = 0;
   readonly rejected = new Map<ErrorCode, number>();
   readonly rejectedEvents = new Map<ErrorCode, number>();
   readonly #isJournalFull: () => boolean;
@@ -27,6 +37,12 @@ export class IngestCounters implements IngestCounts {
 
   get journalFull(): boolean {
     return this.#isJournalFull();
+  }
+
+  /** A delivery of so many events has been handed over. */
+  taken(protocol: Protocol, events: number): void {
+    this.accepted += events;
+    this.acceptedBy.set(protocol, (this.acceptedBy.get(protocol) ?? 0) + events);
   }
 
   refused(code: ErrorCode): void {

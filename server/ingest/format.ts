@@ -26,6 +26,8 @@ import type { Staging } from "./staging.ts";
  * };
  */
 export interface IngestFormat {
+  /** Its name in /metrics. */
+  readonly protocol: Protocol;
   /** The key that a request presents, if any: each protocol has its own place for it. */
   credential(request: Request): string | null;
   /** Looks at the query and the headers only. Says how the body is to be read, or why it is not read at all. */
@@ -34,8 +36,13 @@ export interface IngestFormat {
   refuse(refusal: Refusal, request: Request): Response;
 }
 
+/** The ways in, as /metrics tells them apart. */
+export const protocolNames = ["json", "influx", "otlp", "mqtt"] as const;
+export type Protocol = (typeof protocolNames)[number];
+
 /** What `Intake.take` needs: how one delivery becomes rows, and what its sender is told. */
 export interface Delivery {
+  readonly protocol: Protocol;
   /**
    * Adds the good events of `body` to `staging` and collects what is wrong with the others. Runs to its end without waiting: the
    * staging is one for all requests. A refusal is for what is wrong with the body as a whole.

@@ -33,9 +33,20 @@ export function createIngestHandler(deps: IngestHandlerDeps, format: IngestForma
     if (body instanceof Refusal) return body;
     if (key === null && reading.keyOf !== undefined) {
       const implied = reading.keyOf(body);
-      if (implied !== null) return once(principal.name, implied, (own) => intake.take(reading, body, principal, own));
+      if (implied !== null) return takeImplied(implied, reading, body, principal);
     }
     return intake.take(reading, body, principal, key);
+  }
+
+  /**
+   * An implied key nobody asked for, so where no more can be remembered the events are taken without one. Refusing them would turn
+   * a limit on repetitions into one on telemetry.
+   */
+  async function takeImplied(implied: string, reading: Reading, body: Uint8Array, principal: IngestPrincipal) {
+    const outcome = await once(principal.name, implied, (own) => intake.take(reading, body, principal, own));
+    if (!(outcome instanceof Refusal) || outcome.code !== "idempotency_full") return outcome;
+    intake.counts.unprotected++;
+    return intake.take(reading, body, principal, null);
   }
 
   async function decide(request: Request): Promise<Response | Refusal> {

@@ -4,6 +4,7 @@ import type { KeyRecord } from "../../workers/journal/journal.ts";
 import type { Access } from "../access/access.ts";
 import { maxFrameBytes } from "../config/limits.ts";
 import { errorResponse } from "../http/errors.ts";
+import type { RouteName } from "../http/request-metrics.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
 import type { Share } from "../live-view/shared/share.ts";
 import { StoredWaiters } from "./acknowledgements.ts";
@@ -28,7 +29,7 @@ export interface IngestDeps {
   /** Called after every push: the stream may have news, the epoch may be full. */
   readonly onAccepted: (rows: number) => void;
   /** Called after every answer. */
-  readonly onAnswered: (status: number, durationMs: number) => void;
+  readonly onAnswered: (route: RouteName, status: number, durationMs: number) => void;
   /** A bug; what the client gets. */
   readonly onError: (error: unknown, request: Request) => Response;
   readonly now: () => number;
@@ -51,8 +52,10 @@ export interface Ingest extends Pick<Intake, "take" | "durable" | "refused" | "a
   /** POST /ingest. */
   handle(request: Request): Promise<Response>;
   /** A handler for one more protocol over HTTP; see `format.ts`. */
-  handlerOf(format: IngestFormat): (request: Request) => Promise<Response>;
+  handlerOf(format: IngestFormat, route: RouteName): (request: Request) => Promise<Response>;
   readonly counts: IngestCounts;
+  /** Exemplars of a metric were not kept. */
+  dropExemplars(count: number): void;
   /** Before the first request: what an earlier run left. Its batches have the epochs from 1 on. */
   recover(keys: readonly KeyRecord[], batches: number): void;
   stored(epoch: number, complete: boolean): void;
@@ -87,7 +90,7 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   });
   const once = createOnce({ keys, now, sharedKeys: () => deps.sharedKeys?.() ?? null });
 
-  function handlerOf(format: IngestFormat): (request: Request) => Promise<Response> {
+  function handlerOf(format: IngestFormat, route: RouteName): (request: Request) => Promise<Response> {
     const respond = createIngestHandler({ access, intake, once, bodies, storedWaiters }, format);
     return async (request) => {
       const startedMs = performance.now();
@@ -97,15 +100,18 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
       } catch (error) {
         response = deps.onError(error, request);
       }
-      deps.onAnswered(response.status, performance.now() - startedMs);
+      deps.onAnswered(route, response.status, performance.now() - startedMs);
       return response;
     };
   }
 
-  const handleJson = handlerOf(createJsonFormat());
+  const handleJson = handlerOf(createJsonFormat(), "/ingest");
   return {
     ...intake,
     handlerOf,
+    dropExemplars(count) {
+      intake.counts.exemplarsDropped += count;
+    },
     async handle(request) {
       if (request.method === "POST") return handleJson(request);
       return errorResponse("method_not_allowed", "POST events here", undefined, { Allow: "POST" });

@@ -119,7 +119,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       if (frame instanceof Refusal) return frame;
       const { rowCount, epoch } = frame;
       frames.push(rowCount, epoch);
-      counts.accepted += rowCount;
+      counts.taken(delivery.protocol, rowCount);
       deps.wake();
       deps.onAccepted(rowCount);
       const durability = await acknowledgements.wait(rowCount);

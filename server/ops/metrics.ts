@@ -4,6 +4,7 @@ import type { StoredBatch } from "../../workers/protocol.ts";
 import type { AccessRefusals } from "../access/access.ts";
 import { durationBucketsSeconds, type RequestFigures } from "../http/request-metrics.ts";
 import type { IngestCounts } from "../ingest/counts.ts";
+import { protocolNames } from "../ingest/format.ts";
 import type { StreamHubStats } from "../stream/hub.ts";
 import type { PipelineState } from "./pipeline.ts";
 
@@ -92,7 +93,23 @@ export function createMetrics(deps: MetricsDeps, options: { readonly version: st
     });
   };
 
-  counter("sluice_events_accepted_total", "Events accepted by POST /ingest.", () => deps.counts().accepted);
+  counter("sluice_events_accepted_total", "Events accepted, by whatever protocol.", () => deps.counts().accepted);
+  counters(
+    "sluice_events_accepted_by_protocol_total",
+    "Events handed over to the journal, by the protocol that they came by.",
+    "protocol",
+    () => protocolNames.map((name) => [name, deps.counts().acceptedBy.get(name) ?? 0]),
+  );
+  counter(
+    "sluice_unprotected_requests_total",
+    "Line protocol and OTLP requests whose repetition would be stored again (IDEMPOTENCY_MAX_KEYS).",
+    () => deps.counts().unprotected,
+  );
+  counter(
+    "sluice_otlp_exemplars_dropped_total",
+    "Exemplars of OTLP metrics, which are not kept.",
+    () => deps.counts().exemplarsDropped,
+  );
   counter("sluice_events_durable_total", "Events flushed to the journal's disk.", () => deps.counts().durable);
   counter(
     "sluice_events_stored_total",
@@ -112,7 +129,7 @@ export function createMetrics(deps: MetricsDeps, options: { readonly version: st
   );
   counters(
     "sluice_ingest_requests_rejected_total",
-    "Requests to POST /ingest that were refused.",
+    "Requests with events that were refused.",
     "reason",
     () => deps.counts().rejected,
   );

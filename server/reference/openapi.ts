@@ -6,6 +6,7 @@ import { limits } from "../../contract/limits.ts";
 import { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } from "../../contract/read.ts";
 import { Session, SignIn } from "../../contract/session.ts";
 import { DeviceUpdate, Update } from "../../contract/stream.ts";
+import { protocolPaths, protocolSecurity } from "../ingest/reference.ts";
 import {
   type Answer,
   type ApiDocument,
@@ -371,11 +372,12 @@ export function createApiDocument(version: string): ApiDocument {
       description: "Devices POST JSON, ClickHouse has it, every dashboard shows it live.",
     },
     security: [{ viewerKey: [] }, { viewerKeyHeader: [] }, { viewerSession: [] }],
-    paths,
+    paths: { ...paths, ...protocolPaths },
     components: {
       schemas: components,
       securitySchemes: {
         ingestKey: { type: "http", scheme: "bearer", description: "one of INGEST_KEYS" },
+        ...protocolSecurity,
         ingestKeyHeader: { type: "apiKey", in: "header", name: "X-API-Key", description: "one of INGEST_KEYS" },
         viewerKey: { type: "http", scheme: "bearer", description: "one of VIEWER_KEYS" },
         viewerKeyHeader: { type: "apiKey", in: "header", name: "X-API-Key", description: "one of VIEWER_KEYS" },

@@ -91,7 +91,7 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
       now: Date.now,
       onAccepted: (rows) => epochs.written(rows),
       sharedKeys: () => instances.share,
-      onAnswered: (status, durationMs) => requests.record("/ingest", status, durationMs),
+      onAnswered: (route, status, durationMs) => requests.record(route, status, durationMs),
       onError: failed,
     },
     { ...config.limits, journalMaxBytes: config.storage.journalMaxBytes },

@@ -4,12 +4,15 @@ import type { Log } from "../../base/log.ts";
 import { createSessionRoutes } from "../access/session-routes.ts";
 import { createApp } from "../app.ts";
 import type { ListenSettings } from "../config/listen.ts";
+import type { ProtocolSettings } from "../config/protocols.ts";
 import { compressed } from "../http/compression.ts";
 import { errorResponse } from "../http/errors.ts";
 import { withHead } from "../http/head.ts";
 import { createListener, type Handler, type Listener } from "../http/listener.ts";
 import { observeRoute } from "../http/observed-route.ts";
 import { revalidated } from "../http/revalidation.ts";
+import { createInfluxRoutes } from "../ingest/influx/routes.ts";
+import { createOtlpRoutes } from "../ingest/otlp/routes.ts";
 import { createMetricsRoutes } from "../ops/metrics.ts";
 import { createHealthRoutes, createPipelineRoutes } from "../ops/routes.ts";
 import { createQueryRoutes } from "../query/routes.ts";
@@ -27,6 +30,18 @@ export interface FrontDeps {
   readonly doors: Doors;
   readonly reader: ClickHouseClient;
   readonly version: string;
+  readonly protocols: ProtocolSettings;
+}
+
+/** The routes of other protocols than our own; an instance that takes no events has none of them. */
+function protocolRoutes({ parts, doors, protocols }: FrontDeps, { role }: ListenSettings): Record<string, Handler> {
+  if (role === "writer") return {};
+  const refusing = () => parts.pipeline.readiness().refusing;
+  const routes = {
+    ...createInfluxRoutes({ ingest: parts.ingest, refusing }, { deviceTags: protocols.influxDeviceTags }),
+    ...createOtlpRoutes(parts.ingest, { deviceAttributes: protocols.otlpDeviceAttributes }),
+  };
+  return Object.fromEntries(Object.entries(routes).map(([path, handle]) => [path, doors.web.protocolRoute(handle)]));
 }
 
 /** Every route, and the socket that they are reached by. */
@@ -59,8 +74,9 @@ export async function openFront(deps: FrontDeps, settings: ListenSettings): Prom
       tls,
       idleTimeoutSeconds,
       maxRequestBodySize: bunMaxBodyBytes,
-      // The two hot routes stand in front of Elysia.
+      // The hot routes stand in front of Elysia.
       routes: {
+        ...protocolRoutes(deps, settings),
         "/ingest": web.ingestRoute(async (request) =>
           settings.role === "writer"
             ? errorResponse("not_found", "this instance takes no events (ROLE=writer)")

@@ -14,6 +14,14 @@ afterAll(() => service.dispose());
 /** Routes and statuses of INTERFACE. */
 const promised: Record<string, Record<string, number[]>> = {
   "/ingest": { post: [200, 202, 400, 401, 403, 413, 415, 422, 429, 503] },
+  "/write": { post: [204, 400, 401, 403, 413, 429, 503] },
+  "/api/v2/write": { post: [204, 400, 401, 403, 413, 429, 503] },
+  "/api/v3/write_lp": { post: [204, 400, 401, 403, 413, 429, 503] },
+  "/query": { post: [200, 400, 401] },
+  "/ping": { get: [204] },
+  "/health": { get: [200, 503] },
+  "/v1/metrics": { post: [200, 400, 401, 403, 413, 415, 429, 503] },
+  "/v1/logs": { post: [200, 400, 401, 403, 413, 415, 429, 503] },
   "/dashboard-stream": { get: [200, 401] },
   "/api/history": { get: [200, 400, 401] },
   "/api/event-types": { get: [200, 401] },

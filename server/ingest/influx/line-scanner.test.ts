@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { hashDeviceId } from "../../../contract/row.ts";
 import { parseReference, type ReferenceOptions } from "../../../testing/line-protocol-reference.ts";
-import { TypeNames } from "../json-scanner.ts";
+import { TypeNames } from "../type-names.ts";
 import { LineScanner } from "./line-scanner.ts";
 
 const utf8 = new TextEncoder();

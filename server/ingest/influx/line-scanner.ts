@@ -1,5 +1,6 @@
 import { limits } from "../../../contract/limits.ts";
-import { hashDeviceId, type ScannedEvent } from "../../../contract/row.ts";
+import { hashDeviceId } from "../../../contract/row.ts";
+import type { PlacedEvent } from "../staging.ts";
 import { type Precision, timestampMs } from "./precision.ts";
 
 /** `bad`: the line is no point, and `fault` says why. A bad line costs its own events and no others. */
@@ -66,7 +67,7 @@ const booleans: Readonly<Record<string, number>> = {
  * so an escape costs no detour. `testing/line-protocol-reference.ts` says the same by way of strings and objects; a test
  * compares the two on anything.
  */
-export class LineScanner implements ScannedEvent {
+export class LineScanner implements PlacedEvent {
   bytes: Uint8Array = new Uint8Array(0);
   deviceStart = 0;
   deviceEnd = 0;
@@ -299,6 +300,14 @@ export class LineScanner implements ScannedEvent {
     this.deviceHashA = a >>> 0;
     this.deviceHashB = b >>> 0;
     return true;
+  }
+
+  get hasTimestamp(): boolean {
+    return !Number.isNaN(this.timestampMs);
+  }
+
+  get timestamp(): number {
+    return this.timestampMs;
   }
 
   get deviceId(): string {

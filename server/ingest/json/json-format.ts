@@ -21,6 +21,7 @@ const decoder = new TextDecoder();
 export function createJsonFormat(): IngestFormat {
   const readings = createReadings(new EventScanner());
   return {
+    protocol: "json",
     credential: ({ headers }) => presentedKey(headers),
     open(request) {
       const asked = readAsked(request.url);
@@ -76,6 +77,7 @@ function createReadings(scanner: EventScanner): JsonReading[] {
 }
 
 class JsonReading implements Reading {
+  readonly protocol = "json";
   readonly waitStored: boolean;
   readonly #scanner: EventScanner;
   readonly #ndjson: boolean;

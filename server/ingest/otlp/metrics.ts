@@ -9,7 +9,7 @@ import type {
   NumberDataPoint,
   SummaryDataPoint,
 } from "./generated/opentelemetry/proto/metrics/v1/metrics_pb.js";
-import { deviceOf, type Point, timeOf, valueOf } from "./point.ts";
+import { deviceOf, type Point, timeOf, valueFields } from "./point.ts";
 
 /** The bit of a point's flags that says that it has no value. */
 const noRecordedValue = 1;
@@ -129,7 +129,7 @@ function eventsOf({ device, metric, attributes }: Context, point: DataPoint): Cr
   return (suffix, value, key, text = "") => ({
     device_id: device,
     event_type: metric.name === "" ? "" : metric.name + suffix,
-    ...(value === null ? {} : valueOf(value)),
+    ...(value === null ? {} : valueFields(value)),
     metadata: key === undefined ? shared : new Attributes(own).set("point", key, text).toMetadata(),
     ...time,
   });

@@ -38,7 +38,7 @@ export function pointFault({ events }: Point): string | undefined {
 }
 
 /** A number as an event carries it: what a double does not hold stands as text, too. */
-export function valueOf(value: number | bigint): Pick<Event, "value_float" | "value_string"> {
+export function valueFields(value: number | bigint): Pick<Event, "value_float" | "value_string"> {
   const number = Number(value);
   if (typeof value === "bigint")
     return Number.isSafeInteger(number)
