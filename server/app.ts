@@ -12,7 +12,7 @@ export interface AppDeps {
   readonly controllers: readonly AnyElysia[];
   /** As `controllers`; and whatever changes something (not GET, not HEAD) needs an editor. */
   readonly editingControllers: readonly AnyElysia[];
-  /** Those that need no viewer: health and sign-in. */
+  /** Those that need no viewer: ingestion, which has keys of its own; health; sign-in. */
   readonly publicControllers: readonly AnyElysia[];
   readonly access: Pick<Access, "viewer" | "editor">;
   /** `client/dist`; without it (not built) the dashboard's paths say so. */
@@ -23,13 +23,10 @@ export interface AppDeps {
 /** Vite names these files by their content. */
 const oneYearSeconds = 31_536_000;
 
-/**
- * Everything but the two hot routes: reading, health, the dashboard's files. `/ingest` and `/dashboard-stream` are raw Bun
- * routes in front of it (see service.ts). Testable without a port: `app.handle(request)`.
- */
+/** Every route of the service. Testable without a port: `app.handle(request)`. */
 export async function createApp(deps: AppDeps) {
   const { clientDirectory } = deps;
-  const app = new Elysia().onError(({ code, error, request }) => {
+  const app = new Elysia({ precompile: true }).onError(({ code, error, request }) => {
     if (code === "NOT_FOUND") return errorResponse("not_found", "there is nothing here");
     if (code === "PARSE") return errorResponse("malformed_json", "the body is not JSON");
     if (code === "VALIDATION") return errorResponse("malformed_request", "the request is not what this route takes");
@@ -99,9 +96,10 @@ function refuseOtherMethods(app: AnyElysia): void {
   for (const [path, known] of routes) app.all(path, () => methodNotAllowed(known.map(({ method }) => method)));
 }
 
-/** HEAD is what GET is: see ops/head.ts. */
+/** HEAD is what GET is: see http/head.ts. */
 function methodNotAllowed(methods: readonly string[]): Response {
-  const allowed = methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ");
+  const all = methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]));
+  const allowed = [...new Set(all)].join(", ");
   return errorResponse("method_not_allowed", `allowed is ${allowed}`, undefined, { Allow: allowed });
 }
 

@@ -1,4 +1,3 @@
-import type { Server } from "bun";
 import { errorResponse } from "../http/errors.ts";
 
 export interface WebOptions {
@@ -12,23 +11,23 @@ export interface WebOptions {
   readonly ingestLoopbackOnly: boolean;
 }
 
-type Handler = (request: Request, server: Server<undefined>) => Response | Promise<Response>;
+type Handler = (request: Request) => Response | Promise<Response>;
 
 /** What stands between the network and the routes. */
 export interface Web {
-  /** For every route but the hot one: refuses what another site had a browser send, answers preflights, adds the headers. */
-  route(handle: Handler): Handler;
+  /** For what browsers read: refuses what another site had a browser send, answers preflights, adds the headers. */
+  readerRoutes(handle: Handler): Handler;
   /**
-   * For the hot route. Another site's page cannot have a browser send JSON here without a preflight, which is for CORS_ORIGINS
+   * For what devices post to. Another site's page cannot have a browser send JSON here without a preflight, which is for CORS_ORIGINS
    * to answer; a page whose own name points here by now (DNS rebinding) can, so without keys that is looked at. Costs nothing
    * where neither applies.
    */
-  ingestRoute(handle: (request: Request) => Promise<Response>): Handler;
+  deviceRoutes(handle: Handler): Handler;
   /**
    * For the routes of other protocols, whose bodies a page can post without a preflight (line protocol is plain text): what another
    * site had a browser send is refused.
    */
-  protocolRoute(handle: (request: Request) => Promise<Response>): Handler;
+  protocolRoutes(handle: Handler): Handler;
 }
 
 /**
@@ -58,14 +57,6 @@ const always: readonly (readonly [string, string])[] = [
 ];
 const twoYears = "max-age=63072000";
 const preflightSeconds = "600";
-const writingPaths: ReadonlySet<string> = new Set([
-  "/ingest",
-  "/write",
-  "/api/v2/write",
-  "/api/v3/write_lp",
-  "/v1/metrics",
-  "/v1/logs",
-]);
 const safeMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const loopbackNames = /^(localhost|[a-z0-9-]+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 const loopbackRule = "without keys this service answers to the names of this machine only";
@@ -93,16 +84,15 @@ export function createWeb(options: WebOptions): Web {
     return response;
   }
 
-  function preflight(request: Request): Response {
+  function preflight(request: Request, methods: string): Response {
     const origin = request.headers.get("origin");
     if (origin === null || !origins.has(origin))
       return errorResponse("forbidden", "this origin is not allowed (CORS_ORIGINS)");
-    const writes = writingPaths.has(new URL(request.url).pathname);
     return new Response(null, {
       status: 204,
       headers: {
         "Access-Control-Allow-Origin": origin,
-        "Access-Control-Allow-Methods": writes ? "POST" : "GET",
+        "Access-Control-Allow-Methods": methods,
         "Access-Control-Allow-Headers":
           "Authorization, X-API-Key, Content-Type, Content-Encoding, Idempotency-Key, Last-Event-ID",
         "Access-Control-Max-Age": preflightSeconds,
@@ -117,7 +107,9 @@ export function createWeb(options: WebOptions): Web {
     if (options.loopbackOnly && !loopbackNames.test(request.headers.get("host") ?? "")) {
       return errorResponse("forbidden", loopbackRule);
     }
-    if (request.method === "OPTIONS" && request.headers.has("access-control-request-method")) return preflight(request);
+    if (request.method === "OPTIONS" && request.headers.has("access-control-request-method")) {
+      return preflight(request, "GET");
+    }
     // Cookies are SameSite=Strict already; this holds where a browser does not know that, and for signing in.
     if (!safeMethods.has(request.method) && isForeign(request)) {
       return errorResponse("forbidden", "another site may not do this");
@@ -144,22 +136,22 @@ export function createWeb(options: WebOptions): Web {
     return isPage && !loopbackNames.test(headers.get("host") ?? "");
   }
 
-  function ingestRoute(handle: (request: Request) => Promise<Response>): Handler {
+  function deviceRoutes(handle: Handler): Handler {
     const guarded: typeof handle = options.ingestLoopbackOnly
       ? async (request) => (isRebound(request) ? errorResponse("forbidden", loopbackRule) : handle(request))
       : handle;
     if (origins.size === 0) return guarded;
     return async (request) =>
-      request.method === "OPTIONS" ? preflight(request) : allowOrigin(request, await guarded(request));
+      request.method === "OPTIONS" ? preflight(request, "POST") : allowOrigin(request, await guarded(request));
   }
 
   return {
-    ingestRoute,
-    route(handle) {
-      return async (request, server) => harden(request, intercept(request) ?? (await handle(request, server)));
+    readerRoutes(handle) {
+      return async (request) => harden(request, intercept(request) ?? (await handle(request)));
     },
-    protocolRoute(handle) {
-      return ingestRoute(async (request) => {
+    deviceRoutes,
+    protocolRoutes(handle) {
+      return deviceRoutes(async (request) => {
         if (!URL.canParse(request.url)) return errorResponse("malformed_request", "the request's URL cannot be read");
         const isAllowed = origins.has(request.headers.get("origin") ?? "") || !isForeign(request);
         return isAllowed ? handle(request) : errorResponse("forbidden", "another site may not do this");

@@ -1,9 +1,9 @@
 const compressible =
-  /^(text\/|application\/(json|javascript|manifest\+json|x-ndjson|openmetrics-text)|image\/svg\+xml)/;
+  /^(text\/(?!event-stream)|application\/(json|javascript|manifest\+json|x-ndjson|openmetrics-text)|image\/svg\+xml)/;
 
 /**
  * The answer as gzip where the client takes it and it helps: pages, scripts and JSON shrink to a quarter, which a phone
- * notices. A stream stays one. Not for `/ingest` (answers of 40 bytes) nor for server-sent events.
+ * notices. A stream stays one. Not for server-sent events, which a compressor would hold back.
  */
 export function compressed(request: Request, response: Response): Response {
   const { headers } = response;

@@ -1,7 +1,21 @@
 import type { Handler } from "./listener.ts";
 
-/** Answers HEAD as GET. Bun keeps the headers, leaves the body out, and cancels one that is streamed. */
-export function withHead(handle: Handler): Handler {
-  return (request, server) =>
-    handle(request.method === "HEAD" ? new Request(request, { method: "GET" }) : request, server);
+/**
+ * Answers HEAD as GET; the listener keeps the headers and leaves the body out. `ownPaths` have a route of their own for HEAD.
+ */
+export function withHead(ownPaths: ReadonlySet<string>, handle: Handler): Handler {
+  return (request) => {
+    if (request.method !== "HEAD" || ownPaths.has(pathOf(request.url))) return handle(request);
+    return handle(new Request(request, { method: "GET" }));
+  };
+}
+
+/** The path of an absolute URL. Does not parse it, so it cannot fail: a Host header may be anything. */
+export function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (start === -1) return "/";
+  const query = url.indexOf("?", start);
+  const fragment = url.indexOf("#", start);
+  if (query === -1 && fragment === -1) return url.slice(start);
+  return url.slice(start, query === -1 || (fragment !== -1 && fragment < query) ? fragment : query);
 }

@@ -13,7 +13,6 @@ const options: ListenerOptions = {
   tls: null,
   idleTimeoutSeconds: 10,
   maxRequestBodySize: 1024,
-  routes: {},
   fetch: answer,
   error: answer,
 };

@@ -5,7 +5,7 @@ import type { Log } from "../../base/log.ts";
 import { watchFiles } from "../../base/watched-files.ts";
 import { ConfigError } from "../config/config-error.ts";
 
-export type Handler = (request: Request, server: Server<undefined>) => Response | Promise<Response>;
+export type Handler = (request: Request) => Response | Promise<Response>;
 
 export interface ListenerOptions {
   readonly hostname: string;
@@ -14,7 +14,6 @@ export interface ListenerOptions {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
   readonly idleTimeoutSeconds: number;
   readonly maxRequestBodySize: number;
-  readonly routes: Record<string, Handler>;
   readonly fetch: Handler;
   readonly error: (error: Error) => Response;
 }
@@ -23,6 +22,8 @@ export interface Listener {
   readonly url: URL;
   /** The peer's address; empty when it has gone. */
   addressOf(request: Request): string;
+  /** The connection may be idle for so long while this request is answered; 0: for ever. */
+  timeout(request: Request, seconds: number): void;
   /** Reads the certificate again. */
   reload(): void;
   stop(): Promise<void>;
@@ -44,13 +45,12 @@ export function createListener(deps: { readonly log: Log }, options: ListenerOpt
   const old = new Set<Server<undefined>>();
 
   function listen(pem: Pem | null): Server<undefined> {
-    const { hostname, maxRequestBodySize, routes, fetch, error } = options;
+    const { hostname, maxRequestBodySize, fetch, error } = options;
     const common = {
       hostname,
       port,
       idleTimeout: options.idleTimeoutSeconds,
       maxRequestBodySize,
-      routes,
       fetch,
       error,
     };
@@ -103,6 +103,7 @@ export function createListener(deps: { readonly log: Log }, options: ListenerOpt
   return {
     url: server.url,
     addressOf: (request) => server.requestIP(request)?.address ?? "",
+    timeout: (request, seconds) => server.timeout(request, seconds),
     reload,
     async stop() {
       watched?.stop();

@@ -25,10 +25,6 @@ function create({ journalMaxBytes = journalBytes } = {}) {
     },
     watch: { watchedDevices: new Map(), offerDevice: () => undefined },
     onAccepted: () => undefined,
-    onAnswered: () => undefined,
-    onError: (error) => {
-      throw error;
-    },
     now: Date.now,
   };
   const ingest = createIngest(deps, {

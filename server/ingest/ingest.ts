@@ -3,8 +3,6 @@ import type { WriterClient } from "../../workers/client.ts";
 import type { KeyRecord } from "../../workers/journal/journal.ts";
 import type { Access } from "../access/access.ts";
 import { maxFrameBytes } from "../config/limits.ts";
-import { errorResponse } from "../http/errors.ts";
-import type { RouteName } from "../http/request-metrics.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
 import type { Share } from "../live-view/shared/share.ts";
 import { StoredWaiters } from "./acknowledgements.ts";
@@ -28,10 +26,6 @@ export interface IngestDeps {
   };
   /** Called after every push: the stream may have news, the epoch may be full. */
   readonly onAccepted: (rows: number) => void;
-  /** Called after every answer. */
-  readonly onAnswered: (route: RouteName, status: number, durationMs: number) => void;
-  /** A bug; what the client gets. */
-  readonly onError: (error: unknown, request: Request) => Response;
   readonly now: () => number;
   /** With several instances: who has a key, across them. */
   readonly sharedKeys?: () => Pick<Share, "reserveKey" | "releaseKey"> | null;
@@ -52,7 +46,7 @@ export interface Ingest extends Pick<Intake, "take" | "durable" | "refused" | "a
   /** POST /ingest. */
   handle(request: Request): Promise<Response>;
   /** A handler for one more protocol over HTTP; see `format.ts`. */
-  handlerOf(format: IngestFormat, route: RouteName): (request: Request) => Promise<Response>;
+  handlerOf(format: IngestFormat): (request: Request) => Promise<Response>;
   readonly counts: IngestCounts;
   /** Exemplars of a metric were not kept. */
   dropExemplars(count: number): void;
@@ -90,31 +84,14 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   });
   const once = createOnce({ keys, now, sharedKeys: () => deps.sharedKeys?.() ?? null });
 
-  function handlerOf(format: IngestFormat, route: RouteName): (request: Request) => Promise<Response> {
-    const respond = createIngestHandler({ access, intake, once, bodies, storedWaiters }, format);
-    return async (request) => {
-      const startedMs = performance.now();
-      let response: Response;
-      try {
-        response = await respond(request);
-      } catch (error) {
-        response = deps.onError(error, request);
-      }
-      deps.onAnswered(route, response.status, performance.now() - startedMs);
-      return response;
-    };
-  }
-
-  const handleJson = handlerOf(createJsonFormat(), "/ingest");
+  const handlerOf = (format: IngestFormat) =>
+    createIngestHandler({ access, intake, once, bodies, storedWaiters }, format);
   return {
     ...intake,
     handlerOf,
+    handle: handlerOf(createJsonFormat()),
     dropExemplars(count) {
       intake.counts.exemplarsDropped += count;
-    },
-    async handle(request) {
-      if (request.method === "POST") return handleJson(request);
-      return errorResponse("method_not_allowed", "POST events here", undefined, { Allow: "POST" });
     },
     recover(records, batches) {
       keys.recover(records, batches);

@@ -7,7 +7,6 @@ import { createRingMemory } from "../../workers/ring/ring.ts";
 import type { AccessControl } from "../access/access.ts";
 import type { Config } from "../config/groups.ts";
 import { errorResponse } from "../http/errors.ts";
-import { requestIdOf } from "../http/request-id.ts";
 import { RequestFigures } from "../http/request-metrics.ts";
 import { createIngest } from "../ingest/ingest.ts";
 import { type Aggregator, createAggregator } from "../live-view/aggregator.ts";
@@ -91,8 +90,6 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
       now: Date.now,
       onAccepted: (rows) => epochs.written(rows),
       sharedKeys: () => instances.share,
-      onAnswered: (route, status, durationMs) => requests.record(route, status, durationMs),
-      onError: failed,
     },
     { ...config.limits, journalMaxBytes: config.storage.journalMaxBytes },
   );
@@ -136,11 +133,10 @@ function createLiveAggregator(
 }
 
 function createFailure(log: Log): Parts["failed"] {
-  return (error, request) => {
-    const id = request === undefined ? undefined : requestIdOf(request);
-    const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    log("error", "a request failed", { error: what, request_id: id });
-    const headers: Record<string, string> = id === undefined ? {} : { "X-Request-Id": id };
-    return errorResponse("internal", "this is our fault; the log has the details", undefined, headers);
+  return (error) => {
+    log("error", "a request failed", {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    return errorResponse("internal", "this is our fault; the log has the details");
   };
 }

@@ -1,22 +1,20 @@
 import { join } from "node:path";
 import type { ClickHouseClient } from "@clickhouse/client";
+import type { AnyElysia } from "elysia";
 import type { Log } from "../../base/log.ts";
 import { createSessionRoutes } from "../access/session-routes.ts";
 import { createApp } from "../app.ts";
-import type { ListenSettings } from "../config/listen.ts";
-import type { ProtocolSettings } from "../config/protocols.ts";
-import { compressed } from "../http/compression.ts";
-import { errorResponse } from "../http/errors.ts";
-import { withHead } from "../http/head.ts";
-import { createListener, type Handler, type Listener } from "../http/listener.ts";
-import { observeRoute } from "../http/observed-route.ts";
-import { revalidated } from "../http/revalidation.ts";
+import type { Config } from "../config/groups.ts";
+import { createFront } from "../http/front.ts";
+import { createListener, type Listener } from "../http/listener.ts";
 import { createInfluxRoutes } from "../ingest/influx/routes.ts";
+import { createIngestRoutes } from "../ingest/ingest-routes.ts";
 import { createOtlpRoutes } from "../ingest/otlp/routes.ts";
 import { createMetricsRoutes } from "../ops/metrics.ts";
 import { createHealthRoutes, createPipelineRoutes } from "../ops/routes.ts";
 import { createQueryRoutes } from "../query/routes.ts";
 import { createReferenceRoutes } from "../reference/routes.ts";
+import { createStreamRoutes } from "../stream/stream-routes.ts";
 import type { Doors } from "./open-access.ts";
 import type { Parts } from "./parts.ts";
 
@@ -30,33 +28,43 @@ export interface FrontDeps {
   readonly doors: Doors;
   readonly reader: ClickHouseClient;
   readonly version: string;
-  readonly protocols: ProtocolSettings;
 }
 
 /** The routes of other protocols than our own; an instance that takes no events has none of them. */
-function protocolRoutes({ parts, doors, protocols }: FrontDeps, { role }: ListenSettings): Record<string, Handler> {
-  if (role === "writer") return {};
+function protocolControllers({ parts }: FrontDeps, { listen, protocols }: Config): AnyElysia[] {
+  if (listen.role === "writer") return [];
   const refusing = () => parts.pipeline.readiness().refusing;
-  const routes = {
-    ...createInfluxRoutes({ ingest: parts.ingest, refusing }, { deviceTags: protocols.influxDeviceTags }),
-    ...createOtlpRoutes(parts.ingest, { deviceAttributes: protocols.otlpDeviceAttributes }),
-  };
-  return Object.fromEntries(Object.entries(routes).map(([path, handle]) => [path, doors.web.protocolRoute(handle)]));
+  return [
+    createInfluxRoutes({ ingest: parts.ingest, refusing }, { deviceTags: protocols.influxDeviceTags }),
+    createOtlpRoutes(parts.ingest, { deviceAttributes: protocols.otlpDeviceAttributes }),
+  ];
 }
 
+const pathsOf = (controllers: readonly AnyElysia[]): ReadonlySet<string> =>
+  new Set(controllers.flatMap(({ routes }) => routes.map(({ path }) => path)));
+
 /** Every route, and the socket that they are reached by. */
-export async function openFront(deps: FrontDeps, settings: ListenSettings): Promise<Listener> {
+export async function openFront(deps: FrontDeps, config: Config): Promise<Listener> {
+  const { listen, logging } = config;
   const { log, parts } = deps;
   const { access, web, tls } = deps.doors;
+  // Routes ask the listener about a connection, and it serves them: it is there once the first request is.
+  let listener: Listener;
+  const timeout: Listener["timeout"] = (request, seconds) => listener.timeout(request, seconds);
+  const ingest = createIngestRoutes(parts, listen.role !== "writer");
+  const protocols = protocolControllers(deps, config);
   const app = await createApp({
     controllers: [
       createPipelineRoutes(parts),
+      createStreamRoutes({ hub: parts.hub, access, timeout }),
       createQueryRoutes({ clickhouse: deps.reader, log, now: Date.now }),
       createMetricsRoutes(parts),
       createReferenceRoutes({ version: deps.version }),
     ],
     editingControllers: [],
     publicControllers: [
+      ingest,
+      ...protocols,
       createHealthRoutes(parts),
       createSessionRoutes({ access, addressOf: (request) => listener.addressOf(request) }),
     ],
@@ -64,30 +72,25 @@ export async function openFront(deps: FrontDeps, settings: ListenSettings): Prom
     clientDirectory: join(import.meta.dir, "../../client/dist"),
     log,
   });
-  const route = (handle: Handler): Handler =>
-    observeRoute({ log, requests: parts.requests, now: () => performance.now() }, web.route(handle));
-  const listener = createListener(
+  const front = createFront({
+    app,
+    web,
+    devicePaths: pathsOf([ingest]),
+    protocolPaths: pathsOf(protocols),
+    log,
+    requests: parts.requests,
+    monotonicNow: () => performance.now(),
+    logsRequests: logging.level === "debug",
+  });
+  listener = createListener(
     { log },
     {
-      hostname: settings.host,
-      port: settings.port,
+      hostname: listen.host,
+      port: listen.port,
       tls,
       idleTimeoutSeconds,
       maxRequestBodySize: bunMaxBodyBytes,
-      // The hot routes stand in front of Elysia.
-      routes: {
-        ...protocolRoutes(deps, settings),
-        "/ingest": web.ingestRoute(async (request) =>
-          settings.role === "writer"
-            ? errorResponse("not_found", "this instance takes no events (ROLE=writer)")
-            : parts.ingest.handle(request),
-        ),
-        "/dashboard-stream": route((request, serving) => {
-          const viewer = access.viewer(request);
-          return viewer instanceof Response ? viewer : parts.hub.handle(request, serving, viewer.name);
-        }),
-      },
-      fetch: route(withHead(async (request) => compressed(request, revalidated(request, await app.fetch(request))))),
+      fetch: front,
       error: (error) => parts.failed(error),
     },
   );

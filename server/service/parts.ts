@@ -29,6 +29,6 @@ export interface Parts {
   readonly epochs: EpochClock;
   readonly ingest: Ingest;
   readonly instances: Instances;
-  /** A bug: logged in full, answered with its request's id. */
-  readonly failed: (error: unknown, request?: Request) => Response;
+  /** A bug in front of the routes: logged in full. */
+  readonly failed: (error: unknown) => Response;
 }

@@ -53,7 +53,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   );
   const recovered = await recoverJournal({ log, parts, instance }, config.redis.url);
   parts.writer.connect(address);
-  const listener = await openFront({ log, parts, doors, reader, version, protocols: config.protocols }, config.listen);
+  const listener = await openFront({ log, parts, doors, reader, version }, config);
   const clickhouse = String(withoutCredentials(address.urls));
   log("info", `Sluice is listening on ${listener.url.origin}`, { recovered, clickhouse });
 

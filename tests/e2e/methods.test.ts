@@ -33,6 +33,16 @@ const routes: Record<string, string> = {
   "/api/session": "GET, HEAD, POST, DELETE",
 };
 
+test("/ingest is a route like the others: it says that it takes POST, and nothing else", async () => {
+  for (const method of ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
+    const response = await fetch(`${service.url}/ingest`, { method });
+    expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "POST"]);
+    expect(await response.text()).toBe(
+      method === "HEAD" ? "" : '{"error":{"code":"method_not_allowed","message":"allowed is POST"}}',
+    );
+  }
+});
+
 test.each(Object.entries(routes))("%s says which methods it takes: %s", async (path, allowed) => {
   for (const method of ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) {
     if (allowed.includes(method)) continue;
@@ -63,4 +73,15 @@ test("what is not there is 404 by any method", async () => {
     }
   }
   expect((await fetch(`${service.url}/api/nothing`, { method: "POST" })).status).toBe(404);
+});
+
+test("a Host header of any length reaches the same routes", async () => {
+  for (const host of ["a", "ab", "abc", "abcd", "a:1", "x".repeat(200)]) {
+    const { status } = await fetch(`${service.url}/healthz`, { headers: { Host: host } });
+    expect([host, status]).toEqual([host, 403]);
+    const body = JSON.stringify({ device_id: "by-any-name", event_type: "t" });
+    const headers = { Host: host, "Content-Type": "application/json" };
+    const posted = await fetch(`${service.url}/ingest?on_error=skip`, { method: "POST", headers, body });
+    expect([host, posted.status]).toEqual([host, 202]);
+  }
 });

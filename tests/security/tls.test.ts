@@ -188,7 +188,6 @@ test.skipIf(noOpenssl)(
         tls,
         idleTimeoutSeconds: 10,
         maxRequestBodySize: 1024,
-        routes: {},
         fetch: () =>
           new Response(
             new ReadableStream({

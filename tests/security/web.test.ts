@@ -14,7 +14,6 @@ beforeAll(async () => {
 });
 afterAll(() => service.dispose());
 
-const server = {} as never;
 const answer = (): Response => Response.json({ ok: true });
 const ask = (url: string, headers: Record<string, string> = {}, method = "GET"): Request =>
   new Request(url, { method, headers: { Host: new URL(url).host, ...headers } });
@@ -68,16 +67,16 @@ describe("headers", () => {
 describe("other origins", () => {
   const reachable = { loopbackOnly: false, ingestLoopbackOnly: false };
   const web = createWeb({ corsOrigins: ["https://wall.example"], secure: true, ...reachable });
-  const route = web.route(answer);
-  const ingest = web.ingestRoute(async () => answer());
+  const route = web.readerRoutes(answer);
+  const ingest = web.deviceRoutes(async () => answer());
   const preflight = { Origin: "https://wall.example", "Access-Control-Request-Method": "GET" };
 
   test("are closed out unless named", async () => {
-    const foreign = await route(ask("https://sluice.test/api/devices", { Origin: "https://evil.example" }), server);
+    const foreign = await route(ask("https://sluice.test/api/devices", { Origin: "https://evil.example" }));
     expect(foreign.headers.get("access-control-allow-origin")).toBeNull();
-    const suffix = await route(ask("https://sluice.test/api/devices", { Origin: "https://wall.example.evil" }), server);
+    const suffix = await route(ask("https://sluice.test/api/devices", { Origin: "https://wall.example.evil" }));
     expect(suffix.headers.get("access-control-allow-origin")).toBeNull();
-    const named = await route(ask("https://sluice.test/api/devices", { Origin: "https://wall.example" }), server);
+    const named = await route(ask("https://sluice.test/api/devices", { Origin: "https://wall.example" }));
     expect(named.headers.get("access-control-allow-origin")).toBe("https://wall.example");
     // Never with cookies.
     expect(named.headers.get("access-control-allow-credentials")).toBeNull();
@@ -85,35 +84,32 @@ describe("other origins", () => {
   });
 
   test("that are named may read the API and post events, and no more", async () => {
-    const reading = await route(ask("https://sluice.test/api/devices", preflight, "OPTIONS"), server);
+    const reading = await route(ask("https://sluice.test/api/devices", preflight, "OPTIONS"));
     expect([reading.status, reading.headers.get("access-control-allow-methods")]).toEqual([204, "GET"]);
-    const posting = await ingest(ask("https://sluice.test/ingest", preflight, "OPTIONS"), server);
+    const posting = await ingest(ask("https://sluice.test/ingest", preflight, "OPTIONS"));
     expect([posting.status, posting.headers.get("access-control-allow-methods")]).toEqual([204, "POST"]);
-    const posted = await ingest(ask("https://sluice.test/ingest", { Origin: "https://wall.example" }, "POST"), server);
+    const posted = await ingest(ask("https://sluice.test/ingest", { Origin: "https://wall.example" }, "POST"));
     expect(posted.headers.get("access-control-allow-origin")).toBe("https://wall.example");
-    const stranger = await ingest(
-      ask("https://sluice.test/ingest", { ...preflight, Origin: "null" }, "OPTIONS"),
-      server,
-    );
+    const stranger = await ingest(ask("https://sluice.test/ingest", { ...preflight, Origin: "null" }, "OPTIONS"));
     expect(stranger.status).toBe(403);
     const session = ask("https://sluice.test/api/session", { Origin: "https://wall.example" }, "DELETE");
-    expect((await route(session, server)).status).toBe(403);
+    expect((await route(session)).status).toBe(403);
   });
 
   test("the hot route is the handler itself while no origin is named and strangers cannot be meant", () => {
     const handle = async (): Promise<Response> => answer();
-    expect(createWeb({ corsOrigins: [], secure: false, ...reachable }).ingestRoute(handle)).toBe(handle);
+    expect(createWeb({ corsOrigins: [], secure: false, ...reachable }).deviceRoutes(handle)).toBe(handle);
   });
 
   test("with TLS every answer says so for two years", async () => {
-    const response = await route(ask("https://sluice.test/"), server);
+    const response = await route(ask("https://sluice.test/"));
     expect(response.headers.get("strict-transport-security")).toBe("max-age=63072000");
   });
 
   test("an open service on loopback answers to no name that a stranger's DNS points at it", async () => {
-    const local = createWeb({ ...reachable, corsOrigins: [], secure: false, loopbackOnly: true }).route(answer);
+    const local = createWeb({ ...reachable, corsOrigins: [], secure: false, loopbackOnly: true }).readerRoutes(answer);
     for (const host of ["localhost:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]:8000", "sluice.localhost"]) {
-      expect([host, (await local(ask(`http://${host}/api/devices`), server)).status]).toEqual([host, 200]);
+      expect([host, (await local(ask(`http://${host}/api/devices`))).status]).toEqual([host, 200]);
     }
     for (const host of [
       "evil.example",
@@ -123,16 +119,16 @@ describe("other origins", () => {
       "127.0.0.1:8000@evil",
     ]) {
       const request = new Request("http://127.0.0.1/api/devices", { headers: { Host: host } });
-      expect([host, (await local(request, server)).status]).toEqual([host, 403]);
+      expect([host, (await local(request)).status]).toEqual([host, 403]);
     }
   });
 
   test("an open service on loopback takes no events from a page whose name points at it", async () => {
     for (const corsOrigins of [[], ["https://wall.example"]]) {
       const options = { ...reachable, corsOrigins, secure: false, ingestLoopbackOnly: true };
-      const local = createWeb(options).ingestRoute(async () => answer());
+      const local = createWeb(options).deviceRoutes(async () => answer());
       const status = async (host: string, headers: Record<string, string>): Promise<number> =>
-        (await local(ask(`http://${host}/ingest`, headers, "POST"), server)).status;
+        (await local(ask(`http://${host}/ingest`, headers, "POST"))).status;
       expect(await status("evil.example:8000", { Origin: "http://evil.example:8000" })).toBe(403);
       expect(await status("evil.example", { "Sec-Fetch-Site": "same-origin" })).toBe(403);
       expect(await status("localhost:8000", { Origin: "http://localhost:8000" })).toBe(200);
@@ -145,9 +141,9 @@ describe("other origins", () => {
   });
 
   test("a request that changes something has to come from the service's own pages, or from no page", async () => {
-    const own = web.route(answer);
+    const own = web.readerRoutes(answer);
     const status = async (headers: Record<string, string>): Promise<number> =>
-      (await own(ask("https://sluice.test/api/session", headers, "POST"), server)).status;
+      (await own(ask("https://sluice.test/api/session", headers, "POST"))).status;
     expect(await status({})).toBe(200);
     expect(await status({ "Sec-Fetch-Site": "same-origin", Origin: "https://sluice.test" })).toBe(200);
     expect(await status({ "Sec-Fetch-Site": "none" })).toBe(200);

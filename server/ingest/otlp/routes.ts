@@ -1,24 +1,16 @@
-import { errorResponse } from "../../http/errors.ts";
+import { Elysia } from "elysia";
 import type { Ingest } from "../ingest.ts";
 import { logsSignal, metricsSignal } from "./messages.ts";
 import { createOtlpFormat, type OtlpOptions } from "./otlp-format.ts";
 
-type Handle = (request: Request) => Promise<Response>;
+const unparsed = { parse: "none" } as const;
 
-/** The routes of OTLP over HTTP, by path. */
-export function createOtlpRoutes(
-  ingest: Pick<Ingest, "handlerOf" | "dropExemplars">,
-  options: OtlpOptions,
-): Record<string, Handle> {
+/** The routes of OTLP over HTTP. Their handlers read the body themselves. */
+export function createOtlpRoutes(ingest: Pick<Ingest, "handlerOf" | "dropExemplars">, options: OtlpOptions) {
   const deps = { onExemplarsDropped: (count: number) => ingest.dropExemplars(count) };
-  const metrics = ingest.handlerOf(createOtlpFormat(deps, metricsSignal, options), "/v1/metrics");
-  const logs = ingest.handlerOf(createOtlpFormat(deps, logsSignal, options), "/v1/logs");
-  return { "/v1/metrics": onlyPost(metrics), "/v1/logs": onlyPost(logs) };
-}
-
-function onlyPost(handle: Handle): Handle {
-  return async (request) =>
-    request.method === "POST"
-      ? handle(request)
-      : errorResponse("method_not_allowed", "the method must be POST", undefined, { Allow: "POST" });
+  const metrics = ingest.handlerOf(createOtlpFormat(deps, metricsSignal, options));
+  const logs = ingest.handlerOf(createOtlpFormat(deps, logsSignal, options));
+  return new Elysia({ name: "otlp" })
+    .post("/v1/metrics", ({ request }) => metrics(request), unparsed)
+    .post("/v1/logs", ({ request }) => logs(request), unparsed);
 }
