@@ -1,6 +1,7 @@
 /** For tests: POST /ingest as the service answers it, or as it fails to. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { gunzipSync } from "node:zlib";
 import { Type } from "typebox";
 import { Value } from "typebox/value";
 import { Event } from "../contract/event.ts";
@@ -41,7 +42,9 @@ export async function startIngestStub(script: readonly StubAnswer[]): Promise<In
         return;
       }
       if (answer === "drop") return void request.socket.destroy();
-      const body = Value.Parse(Body, JSON.parse(Buffer.concat(chunks).toString()));
+      const bytes = Buffer.concat(chunks);
+      const text = request.headers["content-encoding"] === "gzip" ? gunzipSync(bytes) : bytes;
+      const body = Value.Parse(Body, JSON.parse(text.toString()));
       const key = String(request.headers["idempotency-key"]);
       if (!stored.has(key)) stored.set(key, body.events);
       if (answer === "lose") return void request.socket.destroy();
