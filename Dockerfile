@@ -24,6 +24,7 @@ COPY package.json ./
 COPY base base
 COPY contract contract
 COPY cli cli
+COPY sdk sdk
 COPY server server
 COPY workers workers
 COPY ddl ddl

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import { createRandom } from "../../base/random.ts";
+import { createPost, type Outcome, type Post, type RequestBatch } from "../../sdk/src/request.ts";
 import { type IngestStub, type StubAnswer, startIngestStub } from "../../testing/ingest-stub.ts";
-import { backoffMs, createDelivery, pause } from "./delivery.ts";
-import { type Batch, createPost, encodeBatch, type Outcome, type Post, parseRetryAfter } from "./post.ts";
+import { createDelivery, pause } from "./delivery.ts";
 
 const stubs: IngestStub[] = [];
 afterEach(async () => {
@@ -15,13 +15,15 @@ async function stub(script: readonly StubAnswer[]): Promise<IngestStub> {
   return started;
 }
 
-const batch = (key: string, events = 2): Batch =>
-  encodeBatch(
-    key,
-    Array.from({ length: events }, (_, index) => ({ device_id: key, event_type: "t", value_float: index })),
-  );
+function batch(key: string, eventCount = 2): RequestBatch {
+  const events = Array.from({ length: eventCount }, (_, index) => ({
+    device_id: key,
+    event_type: "t",
+    value_float: index,
+  }));
+  return { idempotencyKey: key, body: JSON.stringify({ events }), eventCount };
+}
 const postTo = (url: string, key = "") => createPost({ url, key, timeoutMs: 10_000, now: () => 0 });
-const post = async (script: readonly StubAnswer[]) => await postTo((await stub(script)).url)(batch("k"));
 
 /** Pauses that are over at once, and what they should have lasted. */
 function recordedPauses() {
@@ -31,65 +33,15 @@ function recordedPauses() {
 
 /** A `post` whose answers the test gives, one by one. */
 function manualPost() {
-  const asked: { batch: Batch; answer: (outcome: Outcome) => void }[] = [];
+  const asked: { batch: RequestBatch; answer: (outcome: Outcome) => void }[] = [];
   const post: Post = (sent) => new Promise((answer) => asked.push({ batch: sent, answer }));
   return { asked, post };
 }
 
-const acknowledgedOutcome: Outcome = { kind: "acknowledged" };
+const acknowledgedOutcome: Outcome = { kind: "acknowledged", refused: 0, faults: [] };
 const unreachable: Outcome = { kind: "unreachable", message: "gone" };
 /** Lets everything that is ready run. */
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
-
-test("each answer of the service is what INTERFACE says it is", async () => {
-  const error = JSON.stringify({ error: { code: "c", message: "m" } });
-  expect(await post(["accept"])).toEqual({ kind: "acknowledged" });
-  expect(await post([{ status: 503, headers: { "Retry-After": "2" }, body: error }])).toEqual({
-    kind: "refused",
-    status: 503,
-    retryAfterMs: 2000,
-    message: "c: m",
-  });
-  expect(await post([{ status: 429, body: "busy" }])).toMatchObject({
-    kind: "refused",
-    retryAfterMs: 0,
-    message: "busy",
-  });
-  for (const status of [400, 401, 403, 413, 415, 422]) {
-    expect(await post([{ status, body: error }])).toEqual({ kind: "rejected", status, message: "c: m" });
-  }
-  expect(await post(["drop"])).toMatchObject({ kind: "unreachable" });
-});
-
-test("a 2xx that is not Sluice's own, or of another count, is no acknowledgement", async () => {
-  for (const body of ["<html>", "{}", JSON.stringify({ status: "queued", event_count: 1 })]) {
-    expect(await post([{ status: 200, body }])).toMatchObject({ kind: "rejected", status: 200 });
-  }
-});
-
-test("the key travels as bearer, and not at all when there is none", async () => {
-  const service = await stub([]);
-  await postTo(service.url)(batch("a"));
-  await postTo(service.url, "secret")(batch("b"));
-  expect(service.authorizations).toEqual([undefined, "Bearer secret"]);
-});
-
-test("Retry-After is seconds or a date, bounded, and nothing when it is neither", () => {
-  const nowMs = Date.UTC(2026, 0, 1);
-  const date = new Date(nowMs + 5000).toUTCString();
-  expect(
-    ["3", date, "99999999", "soon", "0", new Date(0).toUTCString()].map((text) => parseRetryAfter(text, nowMs)),
-  ).toEqual([3000, 5000, 600_000, 0, 0, 0]);
-  expect(parseRetryAfter(null, nowMs)).toBe(0);
-});
-
-test("backoff is anywhere below a ceiling that doubles up to five seconds, and never less than Retry-After", () => {
-  expect([0, 1, 2, 5, 6, 1_000_000].map((attempt) => backoffMs(attempt, 0, () => 1))).toEqual([
-    100, 200, 400, 3200, 5000, 5000,
-  ]);
-  expect(backoffMs(3, 0, () => 0)).toBe(0);
-  expect(backoffMs(3, 2000, () => 0.5)).toBe(2400);
-});
 
 test("refused, dropped and lost answers are sent again until acknowledged, and everything is stored once", async () => {
   const seed = 7;
@@ -100,7 +52,7 @@ test("refused, dropped and lost answers are sent again until acknowledged, and e
   const pauses = recordedPauses();
   const acknowledged: string[] = [];
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
-  const delivery = createDelivery<Batch>(
+  const delivery = createDelivery<RequestBatch>(
     {
       post: postTo(service.url),
       pause: pauses.pause,
@@ -125,7 +77,7 @@ test("refused, dropped and lost answers are sent again until acknowledged, and e
 
 test("a device's batches arrive in order, one request at a time, over a service that comes and goes", async () => {
   const { asked, post } = manualPost();
-  const delivery = createDelivery<Batch>(
+  const delivery = createDelivery<RequestBatch>(
     { post, pause: recordedPauses().pause, random: Math.random },
     { maxInFlight: 1, maxWaitingEvents: 100 },
   );
@@ -151,7 +103,7 @@ test("a device's batches arrive in order, one request at a time, over a service 
 
 test("a full queue drops its oldest and counts every event of them", async () => {
   const { asked, post } = manualPost();
-  const delivery = createDelivery<Batch>(
+  const delivery = createDelivery<RequestBatch>(
     { post, pause: recordedPauses().pause, random: Math.random },
     { maxInFlight: 1, maxWaitingEvents: 10 },
   );
@@ -171,7 +123,7 @@ test("a full queue drops its oldest and counts every event of them", async () =>
 test("what can never be accepted is not tried again and does not hold up the rest", async () => {
   const service = await stub([{ status: 422 }]);
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
-  const delivery = createDelivery<Batch>(
+  const delivery = createDelivery<RequestBatch>(
     { post: postTo(service.url), pause: recordedPauses().pause, random: Math.random, onAcknowledged: () => finish() },
     { maxInFlight: 1, maxWaitingEvents: 10 },
   );
@@ -184,7 +136,10 @@ test("what can never be accepted is not tried again and does not hold up the res
 
 test("draining tries at once what waits for its next attempt, and ends when all is acknowledged", async () => {
   const { asked, post } = manualPost();
-  const delivery = createDelivery<Batch>({ post, pause, random: () => 1 }, { maxInFlight: 1, maxWaitingEvents: 10 });
+  const delivery = createDelivery<RequestBatch>(
+    { post, pause, random: () => 1 },
+    { maxInFlight: 1, maxWaitingEvents: 10 },
+  );
   delivery.offer(batch("a"));
   delivery.offer(batch("b"));
   // Ten minutes that only the draining can cut short.
@@ -202,7 +157,10 @@ test("draining tries at once what waits for its next attempt, and ends when all 
 
 test("draining gives up at its limit, and nothing is sent after the stop", async () => {
   const { asked, post } = manualPost();
-  const delivery = createDelivery<Batch>({ post, pause, random: () => 1 }, { maxInFlight: 1, maxWaitingEvents: 10 });
+  const delivery = createDelivery<RequestBatch>(
+    { post, pause, random: () => 1 },
+    { maxInFlight: 1, maxWaitingEvents: 10 },
+  );
   delivery.offer(batch("a"));
   delivery.offer(batch("b"));
   await delivery.drain(1);

@@ -1,7 +1,7 @@
 /** From a batch offered to a batch acknowledged: a bounded queue, retries with backoff, and an account of every event. */
-import type { Batch, Outcome, Post } from "./post.ts";
+import { backoffMs, type Outcome, type Post, type RequestBatch } from "../../sdk/src/request.ts";
 
-interface DeliveryDeps<B extends Batch> {
+interface DeliveryDeps<B extends RequestBatch> {
   readonly post: Post;
   /** Resolves after `ms`, or as soon as `wake` is aborted. */
   readonly pause: (ms: number, wake: AbortSignal) => Promise<void>;
@@ -34,7 +34,7 @@ export interface DeliveryCounts {
   readonly unreachableRequests: number;
 }
 
-export interface Delivery<B extends Batch> {
+export interface Delivery<B extends RequestBatch> {
   offer(batch: B): void;
   readonly counts: DeliveryCounts;
   /** Tries at once what waits to be tried again; resolves when nothing is pending, or after `limitMs`. */
@@ -43,17 +43,9 @@ export interface Delivery<B extends Batch> {
   stop(): void;
 }
 
-const firstBackoffMs = 100;
 const longestBackoffMs = 5_000;
 
-/** Full jitter on an exponential ceiling, on top of what the server asked for. Source: AWS, "Exponential Backoff And Jitter". */
-export function backoffMs(attempt: number, retryAfterMs: number, random: () => number): number {
-  // The exponent is bounded before the power, which would otherwise overflow after a day of attempts.
-  const ceilingMs = Math.min(longestBackoffMs, firstBackoffMs * 2 ** Math.min(attempt, 16));
-  return retryAfterMs + random() * ceilingMs;
-}
-
-export function createDelivery<B extends Batch>(deps: DeliveryDeps<B>, options: DeliveryOptions): Delivery<B> {
+export function createDelivery<B extends RequestBatch>(deps: DeliveryDeps<B>, options: DeliveryOptions): Delivery<B> {
   const counts = {
     offered: 0,
     acknowledged: 0,
@@ -103,7 +95,7 @@ export function createDelivery<B extends Batch>(deps: DeliveryDeps<B>, options: 
       if (outcome.kind === "refused") counts.refusedRequests++;
       else counts.unreachableRequests++;
       await deps.pause(
-        backoffMs(attempt, outcome.kind === "refused" ? outcome.retryAfterMs : 0, deps.random),
+        backoffMs(attempt, outcome.kind === "refused" ? outcome.retryAfterMs : 0, longestBackoffMs, deps.random),
         wake.signal,
       );
     }

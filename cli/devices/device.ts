@@ -1,24 +1,21 @@
 /** Process entry: this machine's own readings, as one device. `npm run device -- --help` */
 import os from "node:os";
 import { limits } from "../../contract/limits.ts";
+import { createDevice, type Device } from "../../sdk/src/index.ts";
 import { destinationOptions, numberBetween, parseArguments } from "./arguments.ts";
-import { createDelivery, pause } from "./delivery.ts";
+import { pause } from "./delivery.ts";
 import { readSample } from "./machine-sample.ts";
-import { type Batch, createPost, encodeBatch, type Outcome } from "./post.ts";
 import { readingEvents, readingsBetween } from "./readings.ts";
 import { nextTickMs } from "./schedule.ts";
 import { createStatusLine } from "./status-line.ts";
 
-/** Over an hour of a machine with few cores; about as long as the service remembers an Idempotency-Key. */
-const maxWaitingEvents = 100_000;
-const requestTimeoutMs = 10_000;
 const farewellMs = 5_000;
 const quietMs = 60_000;
 
 const parsed = parseArguments(process.argv.slice(2), {
   usage: "npm run device -- [options]",
   about: `Posts this machine's own CPU, memory, disk, network and load as one device. While the service is away or refuses,
-up to ${maxWaitingEvents} events wait here and are sent again; past that the oldest are dropped and counted.`,
+events wait in the spool and are sent again; when it is full the oldest are dropped and counted.`,
   options: {
     ...destinationOptions(process.env.SLUICE_KEY),
     device: {
@@ -27,6 +24,14 @@ up to ${maxWaitingEvents} events wait here and are sent again; past that the old
       fallback: os.hostname(),
       parse: (text) => (text.length > 0 && text.length <= limits.deviceIdCharacters ? text : undefined),
       allowed: `1 to ${limits.deviceIdCharacters} characters`,
+    },
+    spool: {
+      value: "DIR",
+      help: "keeps events that wait across restarts, up to 64 MiB",
+      fallback: null,
+      fallbackText: "memory, 16 MiB",
+      parse: (text: string): string | null | undefined => text || undefined,
+      allowed: "a directory",
     },
     interval: {
       value: "SECONDS",
@@ -54,7 +59,7 @@ if (parsed.kind === "wrong") {
   process.exit(2);
 }
 
-const { url, key, device, interval, seconds } = parsed.values;
+const { url, key, device: deviceId, spool, interval, seconds } = parsed.values;
 const line = createStatusLine(process.stdout, { quietMs, now: () => performance.now() });
 const stopping = new AbortController();
 let signalled = false;
@@ -62,38 +67,35 @@ let keyRefused = false;
 /** What keeps events waiting now, to be told once and not at every attempt. */
 let trouble: string | null = null;
 
-const delivery = createDelivery<Batch>(
-  {
-    post: createPost({ url, key, timeoutMs: requestTimeoutMs, now: Date.now }),
-    pause,
-    random: Math.random,
-    onOutcome: tell,
-  },
-  { maxInFlight: 1, maxWaitingEvents },
-);
-
-function tell(outcome: Outcome): void {
-  if (outcome.kind === "acknowledged") {
-    if (trouble !== null) line.say(`${url} accepts again; ${delivery.counts.pending} events wait`);
-    trouble = null;
-    return;
-  }
-  const reason =
-    outcome.kind === "unreachable"
-      ? `cannot be reached (${outcome.message})`
-      : `answers ${outcome.status} (${outcome.message})`;
-  if (outcome.kind !== "rejected") {
-    if (trouble !== reason) line.say(`${url} ${reason}; events wait and are sent again`);
-    trouble = reason;
-    return;
-  }
-  line.say(`${url} ${reason}; the events of one reading are lost`);
-  if (outcome.status === 401 || outcome.status === 403) {
-    line.say("the key is missing or wrong: give --key, or SLUICE_KEY in the environment");
-    keyRefused = true;
-    stopping.abort();
-  }
+let device: Device;
+try {
+  // Each reading goes out at once: somebody is looking.
+  device = createDevice({ url, key, deviceId, spool, flushIntervalMs: 0 });
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exit(2);
 }
+device.on("acknowledged", () => {
+  if (trouble !== null) line.say(`${url} accepts again; ${device.stats.queued} events wait`);
+  trouble = null;
+});
+device.on("retry", ({ status, reason }) => {
+  const what = status === null ? `cannot be reached (${reason})` : `answers ${status} (${reason})`;
+  if (trouble !== what) line.say(`${url} ${what}; events wait and are sent again`);
+  trouble = what;
+  if (status !== 401 && status !== 403) return;
+  line.say("the key is missing or wrong: give --key, or SLUICE_KEY in the environment");
+  keyRefused = true;
+  stopping.abort();
+});
+device.on("refused", ({ events, reason, faults }) => {
+  line.say(`${url} refuses ${events} events: ${faults[0]?.message ?? reason}; they are lost`);
+});
+let evictedBefore = false;
+device.on("evicted", ({ reason }) => {
+  if (!evictedBefore) line.say(`${reason}: the oldest events are dropped from now on`);
+  evictedBefore = true;
+});
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => {
@@ -102,17 +104,16 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-/** Apart from all other runs: the same key in another run would be taken for a repetition. */
-const run = crypto.randomUUID();
 const intervalMs = interval * 1000;
 const startMs = performance.now();
 const endMs = startMs + seconds * 1000;
 let before = await readSample(startMs, Date.now());
 let dueMs = startMs;
-let dropped = 0;
-line.say(`${device} → ${url}/ingest, every ${interval} s`);
+const { acknowledged: acknowledgedBefore } = device.stats;
+let offered = device.stats.queued;
+line.say(`${deviceId} → ${url}/ingest, every ${interval} s`);
 
-for (let tick = 1; ; tick++) {
+for (;;) {
   dueMs = nextTickMs(dueMs, performance.now(), intervalMs);
   if (dueMs > endMs) break;
   await pause(dueMs - performance.now(), stopping.signal);
@@ -120,21 +121,22 @@ for (let tick = 1; ; tick++) {
   const now = await readSample(performance.now(), Date.now());
   const readings = readingsBetween(before, now);
   before = now;
-  const events = readingEvents(readings, { deviceId: device, host: os.hostname(), epochMs: now.epochMs });
-  delivery.offer(encodeBatch(`${run}-${tick}`, events));
-  if (delivery.counts.dropped > dropped && dropped === 0) {
-    line.say(`more than ${maxWaitingEvents} events wait: the oldest are dropped from now on`);
-  }
-  dropped = delivery.counts.dropped;
+  const events = readingEvents(readings, { deviceId, host: os.hostname(), epochMs: now.epochMs });
+  for (const event of events) device.send(event);
+  offered += events.length;
   line.status(statusText(readings));
 }
 
-await delivery.drain(farewellMs);
-delivery.stop();
-const { counts } = delivery;
-const lost = counts.dropped + counts.rejected + counts.pending;
+if (!stopping.signal.aborted) await Promise.race([device.flush(), pause(farewellMs, stopping.signal)]);
+await device.close();
+const { acknowledged, queued } = device.stats;
+const sent = acknowledged - acknowledgedBefore;
+const kept = spool === null ? 0 : queued;
+const lost = offered - sent - kept;
 line.close();
-line.say(`${counts.acknowledged} of ${counts.offered} events acknowledged${lost > 0 ? `, ${lost} lost` : ""}`);
+line.say(
+  `${sent} of ${offered} events acknowledged${kept > 0 ? `, ${kept} wait in ${spool}` : ""}${lost > 0 ? `, ${lost} lost` : ""}`,
+);
 process.exit(keyRefused || (lost > 0 && !signalled) ? 1 : 0);
 
 function statusText(readings: ReturnType<typeof readingsBetween>): string {
@@ -144,9 +146,9 @@ function statusText(readings: ReturnType<typeof readingsBetween>): string {
     ["memory", value("memory_percent"), "%"],
     ["load", value("load_1m"), ""],
   ].flatMap(([name, number, unit]) => (number === undefined ? [] : [`${name} ${number}${unit}`]));
-  const { acknowledged, pending, dropped, rejected } = delivery.counts;
-  parts.push(`sent ${acknowledged}`, `waiting ${pending}`);
-  if (dropped > 0) parts.push(`DROPPED ${dropped}`);
-  if (rejected > 0) parts.push(`REJECTED ${rejected}`);
+  const { acknowledged, queued, evicted, refused } = device.stats;
+  parts.push(`sent ${acknowledged}`, `waiting ${queued}`);
+  if (evicted > 0) parts.push(`DROPPED ${evicted}`);
+  if (refused > 0) parts.push(`REFUSED ${refused}`);
   return `${new Date().toTimeString().slice(0, 8)}  ${parts.join("  ")}`;
 }

@@ -1,9 +1,14 @@
-/** Process entry: a fleet at a constant rate. `npm run simulate -- --help` */
+/**
+ * Process entry: a fleet at a constant rate. `npm run simulate -- --help`
+ *
+ * It shares the device client's requests and backoff, and not its delivery: a device sends one batch after another, in
+ * order; a fleet has many under way at once, and measures each from the time when it was due.
+ */
 import { createLatency } from "../../base/latency.ts";
+import { createPost, type Outcome, type RequestBatch } from "../../sdk/src/request.ts";
 import { destinationOptions, integerBetween, numberBetween, parseArguments, parseOutage } from "./arguments.ts";
 import { createDelivery, pause } from "./delivery.ts";
 import { createFleet } from "./fleet.ts";
-import { type Batch, createPost, encodeBatch, type Outcome } from "./post.ts";
 import { createSchedule, paceBatches, usualBatchSize } from "./schedule.ts";
 import { createStatusLine } from "./status-line.ts";
 import { addTotals, type Totals, totalsOf, totalsRecord } from "./totals.ts";
@@ -89,7 +94,7 @@ if (parsed.kind === "wrong") {
   process.exit(2);
 }
 
-interface FleetBatch extends Batch {
+interface FleetBatch extends RequestBatch {
   readonly dueMs: number;
   readonly totals: Totals;
 }
@@ -148,8 +153,13 @@ const batchesSent = await paceBatches(
       fleet.next(startEpochMs + schedule.eventMs(batch.firstEvent + index)),
     ).filter((event) => event !== null);
     if (events.length === 0) return;
-    const key = `${run}-${batch.firstEvent}`;
-    delivery.offer({ ...encodeBatch(key, events), dueMs, totals: totalsOf(events) });
+    delivery.offer({
+      idempotencyKey: `${run}-${batch.firstEvent}`,
+      body: JSON.stringify({ events }),
+      eventCount: events.length,
+      dueMs,
+      totals: totalsOf(events),
+    });
   },
   { now: () => performance.now(), pause, stop: stopping.signal },
 );
