@@ -19,6 +19,7 @@ import type {
 } from "../../contract/read.ts";
 import type { DeviceUpdate, Update } from "../../contract/stream.ts";
 import { createFixtureAlerts } from "./fixture-alerts.ts";
+import { createFixtureViews, sharedView } from "./fixture-views.ts";
 
 export interface Scene {
   types: number;
@@ -344,6 +345,7 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
   const stats: FixtureStats = { openStreams: 0, streamsEver: 0, lastEventIds: [], requests: {} };
   const encoder = new TextEncoder();
   const alerts = createFixtureAlerts(() => scene.alerts);
+  const views = createFixtureViews();
   let alertsShown = scene.alerts;
   const alertsFrame = (): string => `event: alerts\ndata: ${JSON.stringify(alerts.update())}\n\n`;
   const streams = new Set<{ send(text: string): void; device: string | null }>();
@@ -443,8 +445,8 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
     if (!signedIn(request)) return refuse(401, "unauthenticated");
     if (url.pathname === "/dashboard-stream") return openStream(request, url);
     if (scene.clickhouse !== "ok" && url.pathname !== "/api/pipeline") return refuse(503, "clickhouse_unavailable");
-    const alertsAnswer = await alerts.handle(request, url);
-    if (alertsAnswer) return alertsAnswer;
+    const answer = (await alerts.handle(request, url)) ?? (await views.handle(request, url));
+    if (answer) return answer;
     const now = Date.now();
     if (url.pathname === "/api/history") return Response.json(historyAnswer(url, scene));
     if (url.pathname === "/api/devices") return Response.json(devices(url, scene, now));
@@ -509,6 +511,12 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
         return Response.json(scene);
       }
       if (url.pathname === "/__stats") return Response.json(stats);
+      if (url.pathname.startsWith("/shared/")) {
+        const below = views.below(url);
+        if (below?.path === "/view") return Response.json(sharedView(below.view));
+        if (below?.path) url.pathname = below.path;
+        else if (!below && url.pathname.split("/").length > 3) return refuse(404, "not_found");
+      }
       if (url.pathname === "/dashboard-stream" || url.pathname.startsWith("/api/")) {
         return compressed(request, await api(request, url));
       }

@@ -13,6 +13,8 @@ const keys: readonly [string, string][] = [
   ["f", "Force play: charts move on under the pointer"],
   ["t", "Light or dark"],
   ["w", "Wall screen, Esc leaves it"],
+  ["Ctrl K", "Go to anything: pages, devices, types, actions"],
+  ["v", "Saved views and links"],
   ["?", "This help"],
 ];
 

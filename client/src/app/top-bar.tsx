@@ -95,7 +95,7 @@ function ThemeButton(): JSX.Element {
   );
 }
 
-function Connection(): JSX.Element {
+export function Connection(): JSX.Element {
   const { live } = useApp();
   return (
     <p class="connection" data-kind={live.connection().kind} title={live.connection().detail}>

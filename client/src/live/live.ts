@@ -229,7 +229,7 @@ export function createLive({ api, keptData }: LiveDeps): Live {
     if (now - (aliveAtMs() ?? 0) > 900) setAliveAtMs(now);
   };
 
-  const stream = makeSharedStream(browserSharedStreamDeps(streamUrl), {
+  const stream = makeSharedStream(browserSharedStreamDeps(api.base + streamUrl), {
     onMessage(message) {
       if (message.event === "alerts") {
         setAlerts(parseAlerts(message.data));

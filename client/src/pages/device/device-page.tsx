@@ -78,7 +78,7 @@ export default function DevicePage(props: PageProps): JSX.Element {
     () => id,
     (device, signal) => api.get("/api/events", { device_id: device, limit: "30" }, signal),
   );
-  const tail = createDeviceTail(id);
+  const tail = createDeviceTail(id, api.base);
   const rows = createMemo(() => {
     const live = tail.events();
     const oldest = live.at(-1)?.received_at;
