@@ -17,6 +17,7 @@ import type {
   History,
   PipelineDetail,
 } from "../../contract/read.ts";
+import type { SqlAnswer, SqlQuestion } from "../../contract/sql.ts";
 import type { DeviceUpdate, Update } from "../../contract/stream.ts";
 import { createFixtureAlerts } from "./fixture-alerts.ts";
 import { createFixtureViews, sharedView } from "./fixture-views.ts";
@@ -262,6 +263,27 @@ function eventsAnswer(url: URL, scene: Scene, nowMs: number): Events {
   };
 }
 
+/** Ten minutes of one number, whatever was asked; a query without SELECT is refused as ClickHouse would. */
+function sqlAnswer({ query }: SqlQuestion): Response {
+  if (!/^\s*select/i.test(query))
+    return Response.json(
+      { error: { code: "query_failed", message: "Syntax error: failed at position 1." } },
+      { status: 422 },
+    );
+  const data = Array.from({ length: 10 }, (_, minute) => [`2026-01-01 00:0${minute}:00`, String(100 + minute)]);
+  const answer: SqlAnswer = {
+    meta: [
+      { name: "minute", type: "DateTime('UTC')" },
+      { name: "events", type: "UInt64" },
+    ],
+    data,
+    rows: data.length,
+    truncated: false,
+    statistics: { elapsed: 0.012, rows_read: 600, bytes_read: 9_600 },
+  };
+  return Response.json(answer);
+}
+
 function pipelineDetail(scene: Scene, nowMs: number, startedMs: number, streams: number): PipelineDetail {
   const { pipeline } = buildUpdate(scene, nowMs, startedMs);
   const away = scene.clickhouse !== "ok";
@@ -464,6 +486,7 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
       };
       return Response.json(answer);
     }
+    if (url.pathname === "/api/sql") return sqlAnswer((await request.json()) as SqlQuestion);
     if (url.pathname.startsWith("/api/devices/")) {
       const detail = deviceDetail(decodeURIComponent(url.pathname.slice("/api/devices/".length)), scene, now);
       return detail ? Response.json(detail) : refuse(404, "not_found");

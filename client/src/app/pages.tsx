@@ -44,7 +44,7 @@ export const pages: readonly PageEntry[] = [
     name: "explore",
     path: "/explore",
     title: () => "Explore",
-    Page: lazy(() => import("../pages/explore/explore-page.tsx")),
+    Page: lazy(() => import("../pages/explore/explore-tabs.tsx")),
     nav: { label: "Explore", icon: "explore", key: "e" },
   },
   {

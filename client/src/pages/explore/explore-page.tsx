@@ -35,6 +35,7 @@ import {
   toInputTime,
   zoomOut,
 } from "./explore-view.ts";
+import { TabChoice } from "./tab-choice.tsx";
 
 const ExploreCharts = lazy(() => afterPaint().then(() => import("./explore-charts.tsx")));
 
@@ -264,6 +265,7 @@ export default function ExplorePage(): JSX.Element {
     <div class="page">
       <div class="page-head">
         <h1>Explore</h1>
+        <TabChoice />
         <Segmented label="Time range" name="preset" value={preset() as Preset} options={presets} onChange={setPreset} />
         <div class="button-group">
           <button
