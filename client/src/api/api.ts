@@ -1,6 +1,8 @@
 import { type Accessor, createSignal } from "solid-js";
 import type { AlertHistory, Alerts, Channels, PushInfo, Rules, Silences } from "../../../contract/alerts.ts";
+import type { Changes, DeviceGroups, Facets } from "../../../contract/fleet.ts";
 import type { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } from "../../../contract/read.ts";
+import type { Session } from "../../../contract/session.ts";
 import type { SharedView, Views } from "../../../contract/views.ts";
 
 /** What each reading route answers. The shapes are the server's contract; only their types come here. */
@@ -8,6 +10,10 @@ interface Answers {
   "/api/history": History;
   "/api/event-types": EventTypes;
   "/api/devices": Devices;
+  [groups: `/api/devices?group=${string}`]: DeviceGroups;
+  "/api/facets": Facets;
+  "/api/changes": Changes;
+  "/api/session": Session;
   "/api/events": Events;
   "/api/pipeline": PipelineDetail;
   "/api/alerts": Alerts;
@@ -67,6 +73,12 @@ export function queryString(query: Query): string {
   return text === "" ? "" : `?${text}`;
 }
 
+/** `path` may have a query already. */
+function withQuery(path: string, query: Query): string {
+  const text = queryString(query);
+  return path.includes("?") ? path + text.replace("?", "&") : path + text;
+}
+
 /** Longer than the server's own query limit, so that its answer, which says more, comes first. */
 const timeoutMs = 30_000;
 
@@ -95,7 +107,7 @@ export function createApi(doFetch: Fetch, base = ""): Api {
 
   return {
     async get<P extends keyof Answers>(path: P, query: Query = {}, signal?: AbortSignal) {
-      const full = path + queryString(query);
+      const full = withQuery(path, query);
       if (path !== "/api/views") asked.add(full);
       const answer = await send(full, {
         headers: { Accept: "application/json" },

@@ -25,6 +25,9 @@ const Palette = lazy(() => import("./palette.tsx"));
 const ViewsDialog = lazy(() => import("./views-dialog.tsx"));
 const SignIn = lazy(() => import("../pages/sign-in/sign-in.tsx"));
 
+/** What the help says of the pages' shortcuts. */
+const pageKeys = pages.flatMap(({ nav }) => (nav ? [[`g ${nav.key}`, nav.label] as [string, string]] : []));
+
 /** The frame around every page: navigation, connection, shortcuts, sign-in. */
 export function Shell(): JSX.Element {
   const { router, api, shortcuts, preferences } = useApp();
@@ -78,7 +81,7 @@ export function Shell(): JSX.Element {
       <Suspense>
         <Switch>
           <Match when={open() === "help"}>
-            <HelpDialog onClose={() => setOpen(undefined)} />
+            <HelpDialog pages={pageKeys} onClose={() => setOpen(undefined)} />
           </Match>
           <Match when={open() === "palette"}>
             {/* A command of the palette may open another dialog: only its own closing is its own. */}
