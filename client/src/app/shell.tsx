@@ -18,6 +18,7 @@ import { Icon } from "../ui/icons.tsx";
 import { useApp } from "./context.tsx";
 import { NotFound, PageError, PageWait } from "./page-states.tsx";
 import { pages } from "./pages.tsx";
+import { createTabState } from "./tab-state.ts";
 import { ConnectionNotice, TopBar } from "./top-bar.tsx";
 
 const HelpDialog = lazy(() => import("./help-dialog.tsx"));
@@ -63,6 +64,10 @@ export function Shell(): JSX.Element {
   // What a saved view needs is what its page has asked for.
   createEffect(on(router.path, () => api.forgetAsked()));
   createSignInWatch();
+  createTabState(() => {
+    const { page, params } = router.route();
+    return pages.find(({ name }) => name === page)?.title(params) ?? "Not found";
+  });
 
   return (
     <>

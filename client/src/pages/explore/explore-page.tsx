@@ -8,33 +8,20 @@ import type { TimeRange } from "../../app/time-expression.ts";
 import { TimePicker } from "../../app/time-picker.tsx";
 import { createTimeRange } from "../../app/time-range-state.ts";
 import { afterPaint } from "../../charts/after-paint.ts";
+import { chartPoints, refreshMs, stepSeconds } from "../../charts/ask-history.ts";
 import { withGaps, withSilence } from "../../charts/history-steps.ts";
 import { seriesMax } from "../../charts/palette.ts";
 import { Swatch } from "../../charts/swatch.tsx";
-import { CurlHint } from "../../ui/curl-hint.tsx";
+import { FirstEvent } from "../../ui/first-event.tsx";
 import { formatCount, formatDuration, formatRate, formatValue } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Blank, Notice } from "../../ui/notice.tsx";
 import type { ExploreSeries } from "./explore-chart.ts";
 import { historyCsv } from "./explore-csv.ts";
-import {
-  brushPoints,
-  chartPoints,
-  decodeTypes,
-  encodeTypes,
-  type Metric,
-  metrics,
-  stepSeconds,
-  surroundings,
-} from "./explore-view.ts";
+import { brushPoints, decodeTypes, encodeTypes, type Metric, metrics, surroundings } from "./explore-view.ts";
 import { TabChoice } from "./tab-choice.tsx";
 
 const ExploreCharts = lazy(() => afterPaint().then(() => import("./explore-charts.tsx")));
-
-/** A preset's range moves with the clock: fast enough to see, not faster than a step. */
-function refreshMs(spanMs: number): number {
-  return Math.min(60_000, Math.max(5_000, spanMs / 200));
-}
 
 /** Events of the last seconds may not be stored yet. */
 const storeLagMs = 3_000;
@@ -347,7 +334,7 @@ export default function ExplorePage(): JSX.Element {
             fallback={
               <Blank title="No events in this range">
                 <p>Choose another range or fewer conditions. If nothing has ever been sent, this is how to begin:</p>
-                <CurlHint />
+                <FirstEvent />
               </Blank>
             }
           >

@@ -19,21 +19,8 @@ export function surroundings(range: TimeRange, nowMs: number): TimeRange {
   return { fromMs: toMs - span * 5, toMs };
 }
 
-const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400];
-
-/** The finest step that people read easily and that gives no more than so many points. */
-export function stepSeconds({ fromMs, toMs }: TimeRange, pointsMax: number): number {
-  const seconds = (toMs - fromMs) / 1000 / pointsMax;
-  return steps.find((step) => step >= seconds) ?? Math.ceil(seconds / 86_400) * 86_400;
-}
-
 /** The brush is a small picture. */
 export const brushPoints = 150;
-
-/** More than one in three pixels are not told apart, and a phone pays for each: with its download, and when it draws. */
-export function chartPoints(widthPx: number): number {
-  return Math.min(500, Math.max(100, Math.round(widthPx / 3)));
-}
 
 /** Type names may hold any character, commas too, so each is encoded on its own. */
 export function encodeTypes(types: readonly string[]): string | undefined {
