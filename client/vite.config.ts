@@ -14,7 +14,6 @@ const serverPaths = [
   /^\/readyz/,
   /^\/metrics/,
   /^\/openapi/,
-  /^\/shared\//,
 ];
 
 /**

@@ -1,5 +1,6 @@
 import Type, { type Static } from "typebox";
 import { StoredEvent } from "./event.ts";
+import { MqttState } from "./mqtt.ts";
 import { ClickHouseState, Pipeline } from "./stream.ts";
 
 const NullableNumber = Type.Union([Type.Number(), Type.Null()]);
@@ -139,6 +140,8 @@ export const PipelineDetail = Type.Intersect([
       newest: Type.Array(Type.Object({ at: Type.String(), reason: Type.String(), event: StoredEvent })),
     }),
     streams: Type.Integer(),
+    /** Null without MQTT_URL. */
+    mqtt: Type.Union([MqttState, Type.Null()]),
     /** Null while ClickHouse is away. */
     parts: Type.Union([
       Type.Array(

@@ -1,6 +1,5 @@
 import { access } from "./access.ts";
 import { alerts } from "./alerts.ts";
-import { backup } from "./backup.ts";
 import { batching } from "./batching.ts";
 import { clickHouse } from "./clickhouse.ts";
 import { limits } from "./limits.ts";
@@ -26,7 +25,6 @@ export const groups = {
   protocols,
   alerts,
   redis,
-  backup,
   logging,
 } as const;
 

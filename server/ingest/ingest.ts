@@ -1,13 +1,14 @@
 import type { StoredEvent } from "../../contract/event.ts";
 import type { WriterClient } from "../../workers/client.ts";
 import type { KeyRecord } from "../../workers/journal/journal.ts";
-import type { Access } from "../access/access.ts";
+import type { Access, IngestPrincipal } from "../access/access.ts";
 import { maxFrameBytes } from "../config/limits.ts";
+import type { Refusal } from "../http/refusal.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
 import type { Share } from "../live-view/shared/share.ts";
-import { StoredWaiters } from "./acknowledgements.ts";
+import { type Accepted, StoredWaiters } from "./acknowledgements.ts";
 import type { IngestCounts } from "./counts.ts";
-import type { IngestFormat } from "./format.ts";
+import type { Delivery, IngestFormat } from "./format.ts";
 import { createOnce, IdempotencyKeys } from "./idempotency.ts";
 import { createIngestHandler } from "./ingest-handler.ts";
 import { createIntake, type Intake } from "./intake.ts";
@@ -47,6 +48,8 @@ export interface Ingest extends Pick<Intake, "take" | "durable" | "refused" | "a
   handle(request: Request): Promise<Response>;
   /** A handler for one more protocol over HTTP; see `format.ts`. */
   handlerOf(format: IngestFormat): (request: Request) => Promise<Response>;
+  /** `take` with an idempotency key, for protocols without HTTP. */
+  takeOnce(delivery: Delivery, body: Uint8Array, principal: IngestPrincipal, key: string): Promise<Accepted | Refusal>;
   readonly counts: IngestCounts;
   /** Exemplars of a metric were not kept. */
   dropExemplars(count: number): void;
@@ -89,6 +92,8 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   return {
     ...intake,
     handlerOf,
+    takeOnce: (delivery, body, principal, key) =>
+      once(principal.name, key, (own) => intake.take(delivery, body, principal, own)),
     handle: handlerOf(createJsonFormat()),
     dropExemplars(count) {
       intake.counts.exemplarsDropped += count;

@@ -376,6 +376,8 @@ class LiveAggregator implements Aggregator {
     this.#flush();
     const now = this.#deps.now();
     const window = this.#window;
+    // Nine full seconds and what has passed of the present one.
+    const rateSpan = rateSeconds - 1 + Math.max(now / 1000 - window.nowSecond, 0.001);
     const shown: { index: number; name: string; totals: TypeTotals }[] = [];
     let events = 0;
     let recent = 0;
@@ -397,7 +399,7 @@ class LiveAggregator implements Aggregator {
         p50: finite(p50),
         p95: finite(p95),
         p99: finite(p99),
-        rate: rounded(window.recentCount(index) / rateSeconds),
+        rate: rounded(window.recentCount(index) / rateSpan),
       };
     });
     return {
@@ -406,7 +408,7 @@ class LiveAggregator implements Aggregator {
       aggregations,
       totals: {
         event_count: events,
-        rate: rounded(recent / rateSeconds),
+        rate: rounded(recent / rateSpan),
         active_devices: Math.max(this.#devices.active, this.#deviceEstimate ?? 0),
         event_types: eventTypes,
       },

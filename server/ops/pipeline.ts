@@ -3,6 +3,7 @@ import type { Pipeline } from "../../contract/stream.ts";
 import type { StoredBatch, WriterStatus } from "../../workers/protocol.ts";
 import { type DeadLetter, readNewestDeadLetters } from "../../workers/writer/dead-letter.ts";
 import type { IngestCounts } from "../ingest/counts.ts";
+import type { Mqtt } from "../ingest/mqtt/mqtt.ts";
 
 const batchesShown = 60;
 const deadLettersShown = 20;
@@ -20,6 +21,8 @@ export interface PipelineDeps {
   readonly fleet?: () => FleetCounts | null;
   readonly ring: () => { usedBytes: number; capacityBytes: number };
   readonly streams: () => number;
+  /** Null where there is no broker. */
+  readonly mqtt: () => Pick<Mqtt, "state" | "deadLetters"> | null;
   readonly closing: () => boolean;
   readonly parts: () => Promise<Pick<PipelineDetail, "parts" | "clickhouse_version">>;
   readonly now: () => number;
@@ -91,6 +94,8 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
     };
   }
 
+  const deadLettersOnFile = (): number => deadLettersBefore + deadLettered + (deps.mqtt()?.deadLetters ?? 0);
+
   function readiness(): { refusing: string[]; degraded: string[] } {
     const refusing: string[] = [];
     const degraded: string[] = [];
@@ -102,6 +107,9 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
       degraded.push(`ClickHouse is ${status.clickhouse}${why}`);
     }
     if (status.deadLetterFailure !== null) degraded.push(`inserting waits: ${status.deadLetterFailure}`);
+    const mqtt = deps.mqtt()?.state();
+    if (mqtt?.state === "connecting") degraded.push(`MQTT: not connected: ${mqtt.last_error ?? "it has just begun"}`);
+    if (mqtt?.waiting_for) degraded.push(`MQTT: messages wait: ${mqtt.waiting_for}`);
     if (deadLettered > 0) degraded.push(`${deadLettered} events were dead-lettered since the start`);
     return { refusing, degraded };
   }
@@ -128,7 +136,7 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
       journalMaxBytes: options.journalMaxBytes,
       segments: status.segments,
       retries: status.retries,
-      deadLetters: deadLettersBefore + deadLettered,
+      deadLetters: deadLettersOnFile(),
     }),
     async detail() {
       const { refusing, degraded } = readiness();
@@ -163,8 +171,9 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
                 message: status.lastError.message,
                 code: status.lastError.code === null ? null : String(status.lastError.code),
               },
-        dead_letters: deadLetters(deadLettersBefore + deadLettered, options.deadLetterDirectory),
+        dead_letters: deadLetters(deadLettersOnFile(), options.deadLetterDirectory),
         streams: deps.streams(),
+        mqtt: deps.mqtt()?.state() ?? null,
         ...(await deps.parts()),
       };
     },

@@ -8,7 +8,9 @@ import type { AccessControl } from "../access/access.ts";
 import type { Config } from "../config/groups.ts";
 import { errorResponse } from "../http/errors.ts";
 import { RequestFigures } from "../http/request-metrics.ts";
-import { createIngest } from "../ingest/ingest.ts";
+import { createIngest, type Ingest } from "../ingest/ingest.ts";
+import { addMqttMetrics } from "../ingest/mqtt/metrics.ts";
+import { createMqtt, type Mqtt } from "../ingest/mqtt/mqtt.ts";
 import { type Aggregator, createAggregator } from "../live-view/aggregator.ts";
 import { createDeviceReader } from "../live-view/device-reader.ts";
 import { createRecoveredFold } from "../live-view/recovered-rows.ts";
@@ -63,6 +65,7 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
       fleet: () => instances.counts,
       streams: () => hub.stats.streams,
       closing: deps.closing,
+      mqtt: () => mqtt,
       parts: createPartsReader(reader, config.clickHouse.database),
       now: Date.now,
     },
@@ -93,9 +96,33 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
     },
     { ...config.limits, journalMaxBytes: config.storage.journalMaxBytes },
   );
+  const mqtt = openMqtt({ log, ingest }, config, deps.directory.deadLetters);
+  if (mqtt !== null) addMqttMetrics(metrics.registry, mqtt);
   const live = { aggregator, foldRecovered, hub, ticker, epochs };
-  const parts: Parts = { ...live, writer, ingest, pipeline, metrics, requests, instances, failed };
+  const parts: Parts = { ...live, writer, ingest, mqtt, pipeline, metrics, requests, instances, failed };
   return parts;
+}
+
+function openMqtt(
+  deps: { readonly log: Log; readonly ingest: Ingest },
+  { protocols, storage, limits, access, listen }: Config,
+  deadLetterDirectory: string,
+): Mqtt | null {
+  if (protocols.mqttUrl === null || listen.role === "writer") return null;
+  return createMqtt(
+    { ...deps, now: Date.now, monotonicNow: () => performance.now(), random: Math.random },
+    {
+      url: protocols.mqttUrl,
+      templates: protocols.mqttTemplates,
+      qos: protocols.mqttQos,
+      clientId: protocols.mqttClientId,
+      group: protocols.mqttGroup,
+      deadLetterDirectory,
+      deadLetterMaxBytes: storage.deadLetterMaxBytes,
+      maxBodyBytes: limits.maxBodyBytes,
+      rateLimitEvents: access.rateLimitEvents,
+    },
+  );
 }
 
 function writerOptions(
@@ -106,7 +133,6 @@ function writerOptions(
   return {
     ...batching,
     ring: createRingMemory(limits.ringBytes),
-    dataDirectory: directory.path,
     journalDirectory: directory.journal,
     journalMaxBytes: storage.journalMaxBytes,
     deadLetterDirectory: directory.deadLetters,

@@ -1,6 +1,7 @@
 import type { WriterClient } from "../../workers/client.ts";
 import type { RequestFigures } from "../http/request-metrics.ts";
 import type { Ingest } from "../ingest/ingest.ts";
+import type { Mqtt } from "../ingest/mqtt/mqtt.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
 import type { RecoveredFold } from "../live-view/recovered-rows.ts";
 import type { Share } from "../live-view/shared/share.ts";
@@ -28,6 +29,8 @@ export interface Parts {
   readonly ticker: LiveTicker;
   readonly epochs: EpochClock;
   readonly ingest: Ingest;
+  /** Null without MQTT_URL, and where no events are taken. */
+  readonly mqtt: Mqtt | null;
   readonly instances: Instances;
   /** A bug in front of the routes: logged in full. */
   readonly failed: (error: unknown) => Response;

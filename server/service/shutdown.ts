@@ -6,12 +6,14 @@ import type { Parts } from "./parts.ts";
 /** The embedded engine gets this long to end, even when flushing took all of SHUTDOWN_TIMEOUT. */
 const engineStopMinMs = 1_000;
 
+/** What a broker has sent is durable long before this is over, or stays with the broker. */
+const mqttStopMs = 2_000;
+
 export interface ShutdownDeps {
   readonly log: Log;
   readonly parts: Parts;
   readonly embedded: EmbeddedClickHouse | undefined;
   readonly listener: Listener;
-  readonly backups: { stop(): Promise<void> };
   readonly access: { stop(): void };
   readonly directory: { release(): void };
 }
@@ -21,10 +23,11 @@ export async function shutDown(deps: ShutdownDeps, timeoutMs: number): Promise<v
   const { log, parts } = deps;
   const deadlineMs = performance.now() + timeoutMs;
   const leftMs = (): number => Math.max(0, deadlineMs - performance.now());
-  await deps.backups.stop();
   parts.hub.stop();
   parts.ticker.stop();
   parts.epochs.stop();
+  // Before the intake closes: what was read from the broker is settled, and acknowledged.
+  await parts.mqtt?.stop(Math.min(mqttStopMs, leftMs()));
   await Promise.race([parts.ingest.close(), Bun.sleep(timeoutMs)]);
   parts.epochs.close();
   const rows = await parts.writer.stop(leftMs());

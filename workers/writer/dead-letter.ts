@@ -35,7 +35,8 @@ export interface DeadLetterFile {
   close(): void;
 }
 
-const dayPattern = /^\d{4}-\d{2}-\d{2}\.ndjson$/;
+/** Messages of MQTT that were no events have files of their own, which the HTTP thread writes. */
+const dayPattern = /^\d{4}-\d{2}-\d{2}(?:-mqtt)?\.ndjson$/;
 /** What was replayed: a line of JSON each, appended by `dead-letter-cli.ts`, never by the service. */
 const replayedName = "replayed.log";
 const pieceBytes = 1 << 20;

@@ -1,37 +1,34 @@
-import { For, type JSX, Show } from "solid-js";
-import { createQuery } from "../api/query.ts";
-import { Dialog } from "../ui/dialog.tsx";
+import { For, type JSX, onMount } from "solid-js";
 import { useApp } from "./context.tsx";
 
-/** Beside those of the pages, which the table of pages has. */
 const keys: readonly [string, string][] = [
+  ["g l", "Live"],
+  ["g d", "Devices"],
+  ["g e", "Explore"],
+  ["g a", "Alerts"],
+  ["g p", "Pipeline"],
   ["/", "Search or filter"],
   ["[ ]", "Shorter or longer time range"],
-  ["j k", "Next or previous row, Enter opens it"],
-  ["Space", "Pause and resume"],
-  ["f", "Keep updating on hover"],
+  ["Space", "Pause and resume the live page"],
+  ["f", "Force play: charts move on under the pointer"],
   ["t", "Light or dark"],
   ["w", "Wall screen, Esc leaves it"],
-  ["Ctrl K", "Go to anything: pages, devices, types, actions"],
-  ["v", "Saved views and links"],
   ["?", "This help"],
 ];
 
-export default function HelpDialog(props: { pages: readonly [string, string][]; onClose(): void }): JSX.Element {
+export default function HelpDialog(props: { onClose(): void }): JSX.Element {
   const { preferences, api } = useApp();
-  const session = createQuery(
-    () => undefined,
-    (_, signal) => api.get("/api/session", {}, signal),
-  );
+  let dialog!: HTMLDialogElement;
+  onMount(() => dialog.showModal());
   const signOut = async (): Promise<void> => {
     await api.signOut();
     location.reload();
   };
   return (
-    <Dialog labelledBy="help-title" onClose={() => props.onClose()}>
+    <dialog ref={dialog} class="dialog" aria-labelledby="help-title" onClose={() => props.onClose()}>
       <h2 id="help-title">Shortcuts</h2>
       <dl class="keys">
-        <For each={[...props.pages, ...keys]}>
+        <For each={keys}>
           {([key, words]) => (
             <div>
               <dt>
@@ -57,17 +54,15 @@ export default function HelpDialog(props: { pages: readonly [string, string][]; 
         <a href="/metrics" target="_blank" rel="noopener" data-server>
           Metrics
         </a>
-        <Show when={session.data()?.viewer}>
-          <button type="button" class="link" onClick={() => void signOut()}>
-            Sign out
-          </button>
-        </Show>
+        <button type="button" class="link" onClick={() => void signOut()}>
+          Sign out
+        </button>
       </p>
       <form method="dialog">
         <button type="submit" class="button primary">
           Close
         </button>
       </form>
-    </Dialog>
+    </dialog>
   );
 }

@@ -1,5 +1,4 @@
 import type { AlertsUpdate } from "../../../contract/alerts.ts";
-import type { ChangesUpdate } from "../../../contract/fleet.ts";
 import type { History } from "../../../contract/read.ts";
 import type { Update } from "../../../contract/stream.ts";
 
@@ -37,16 +36,13 @@ export function parseUpdate(text: string): Update | undefined {
   return isUpdate(value) ? value : undefined;
 }
 
-export function parseAlertsUpdate(text: string): AlertsUpdate | undefined {
-  const value = parseJson(text);
-  return isRecord(value) && Array.isArray(value.firing) && isRecord(value.counts)
-    ? (value as unknown as AlertsUpdate)
-    : undefined;
+function isAlertsUpdate(value: unknown): value is AlertsUpdate {
+  return isRecord(value) && Array.isArray(value.firing) && isRecord(value.counts);
 }
 
-export function parseChangesUpdate(text: string): ChangesUpdate | undefined {
+export function parseAlerts(text: string): AlertsUpdate | undefined {
   const value = parseJson(text);
-  return isRecord(value) && Array.isArray(value.changes) ? (value as unknown as ChangesUpdate) : undefined;
+  return isAlertsUpdate(value) ? value : undefined;
 }
 
 export interface RateSeries {

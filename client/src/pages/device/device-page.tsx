@@ -7,17 +7,15 @@ import type { DeviceDetail } from "../../../../contract/read.ts";
 import { createQuery } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
 import type { PageProps } from "../../app/page-props.ts";
-import { rangeChart } from "../../charts/history-lines.ts";
 import { createDeviceTail, tailMax } from "../../live/device-tail.ts";
+import { CurlHint } from "../../ui/curl-hint.tsx";
 import { Status, usualInterval } from "../../ui/device-status.tsx";
-import { FirstEvent } from "../../ui/first-event.tsx";
 import { formatAge, formatCount, formatTime, formatValue } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Blank, Notice } from "../../ui/notice.tsx";
 import { Segmented } from "../../ui/segmented.tsx";
-import { unitOf } from "../../ui/units.ts";
 
-const LinesChart = lazy(() => import("../../charts/lines-chart.tsx"));
+const HistoryChart = lazy(() => import("../../charts/history-chart.tsx"));
 
 const ranges = [
   { value: "900", label: "15 min" },
@@ -80,7 +78,7 @@ export default function DevicePage(props: PageProps): JSX.Element {
     () => id,
     (device, signal) => api.get("/api/events", { device_id: device, limit: "30" }, signal),
   );
-  const tail = createDeviceTail(id, api.base);
+  const tail = createDeviceTail(id);
   const rows = createMemo(() => {
     const live = tail.events();
     const oldest = live.at(-1)?.received_at;
@@ -122,7 +120,7 @@ export default function DevicePage(props: PageProps): JSX.Element {
         <section class="panel">
           <Blank title="This device has never reported">
             <p>Nothing is stored under this id. An event in its name makes it appear:</p>
-            <FirstEvent deviceId={id} />
+            <CurlHint deviceId={id} />
           </Blank>
         </section>
       </Show>
@@ -185,10 +183,10 @@ export default function DevicePage(props: PageProps): JSX.Element {
               >
                 {(data) => (
                   <Suspense fallback={<div class="chart-wait">Waiting for data</div>}>
-                    <LinesChart
-                      {...rangeChart(points(), data().step_seconds)}
-                      unit={unitOf(chosen() ?? "", detail.data()?.metadata.unit)}
-                      zeroBased={false}
+                    <HistoryChart
+                      kind="range"
+                      points={points()}
+                      stepSeconds={data().step_seconds}
                       fromSecond={Date.parse(data().from) / 1000}
                       toSecond={Date.parse(data().to) / 1000}
                       label={`Average, smallest and largest ${chosen() ?? "value"} of ${id} over time`}
