@@ -1,32 +1,29 @@
-/**
- * `npm run dead-letter -- list | show ID | replay [ID… | --all]`: events that ClickHouse refused. Safe while the service runs.
- * DATA_DIR says where the data is, as for the service.
- */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { lockDirectory } from "../base/directory-lock.ts";
 import { parseConfig } from "../server/config/config.ts";
-import { ConfigError } from "../server/config/config-error.ts";
 import { type DeadLetter, readDeadLetters, readReplays } from "../workers/writer/dead-letter.ts";
 import { replayLetters } from "../workers/writer/replay.ts";
 
-const help = `Dead letters: events that ClickHouse refused
+const help = `Dead letters: events that ClickHouse refused. DATA_DIR says where; the service may be running
 
-  list                   one line each: id, when, ClickHouse's code, device, event type, reason
-  show ID                the letter as JSON
-  replay ID… | --all     sends the events to the service again, with their own timestamps
+  sluice dead-letters summary                by ClickHouse's error code, with the reason and the types
+  sluice dead-letters list                   one line each: id, when, code, device, event type, reason
+  sluice dead-letters show ID                the letter as JSON
+  sluice dead-letters replay ID… | --all     sends the events to the service again, with their own timestamps
 
-    --url URL            the service (default: HOST and PORT of the environment)
-    --key SECRET         an ingest key
-    --force              also what a replay that was cut off more than an hour ago may have sent already
+    --url URL      the service (default: HOST and PORT of the environment)
+    --key SECRET   an ingest key
+    --force        also what a replay that was cut off more than an hour ago may have sent already
 
 A replay sends each event under its letter's id as Idempotency-Key, so it is stored once however often the replay is
 repeated within an hour. What was accepted is no letter any more; what ClickHouse refuses again is a new one.
 `;
 const reasonShown = 100;
 
-async function main(): Promise<number> {
+export async function deadLetters(args: readonly string[]): Promise<number> {
   const { positionals, values } = parseArgs({
+    args: [...args],
     allowPositionals: true,
     options: {
       help: { type: "boolean", short: "h" },
@@ -41,6 +38,8 @@ async function main(): Promise<number> {
   const { listen, storage } = parseConfig(process.env);
   const directory = join(storage.dataDirectory, "dead-letter");
   switch (command) {
+    case "summary":
+      return summarize(directory);
     case "list":
       return list(directory);
     case "show":
@@ -71,8 +70,27 @@ async function main(): Promise<number> {
       }
     }
     default:
-      return complain(`${command}: allowed is list, show or replay`);
+      return complain(`${command}: allowed is summary, list, show or replay`);
   }
+}
+
+function summarize(directory: string): number {
+  const letters = [...readDeadLetters(directory)];
+  say(`${letters.length} dead letters in ${directory}\n`);
+  const groups = Map.groupBy(letters, (letter) => letter.code);
+  for (const [code, group] of [...groups].sort((a, b) => b[1].length - a[1].length)) printGroup(code, group);
+  return 0;
+}
+
+function printGroup(code: number | null, group: readonly DeadLetter[]): void {
+  const first = group[0];
+  if (first === undefined) return;
+  const types = [...Map.groupBy(group, (letter) => letter.event.event_type)]
+    .sort((a, b) => b[1].length - a[1].length)
+    .slice(0, 5)
+    .map(([type, each]) => `${type} (${each.length})`);
+  say(`\n${group.length} × ${code === null ? "no code" : `code ${code}`}, ${first.at} to ${group.at(-1)?.at}\n`);
+  say(`  ${first.reason}\n  event types: ${types.join(", ")}\n`);
 }
 
 function list(directory: string): number {
@@ -115,12 +133,4 @@ function warn(text: string): void {
 function complain(text: string): number {
   warn(`${text}\n`);
   return 2;
-}
-
-try {
-  process.exit(await main());
-} catch (error) {
-  const known = error instanceof ConfigError || (error instanceof TypeError && "code" in error);
-  if (!known) throw error;
-  process.exit(complain((error as Error).message));
 }

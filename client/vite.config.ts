@@ -14,6 +14,7 @@ const serverPaths = [
   /^\/readyz/,
   /^\/metrics/,
   /^\/openapi/,
+  /^\/shared\//,
 ];
 
 /**

@@ -15,6 +15,8 @@ export interface SchemaOptions {
   retentionDays: number;
   /** Where the numbered files are. Default: beside this module, or in `cluster/`. */
   directory?: string;
+  /** Stop after the file of this number. Default: all. */
+  upTo?: number;
   /** Replicated tables on this cluster (`cluster/*.sql`). Letters, digits and `_`. Default: one server. */
   cluster?: string | null;
 }
@@ -83,7 +85,7 @@ export async function applySchema(options: SchemaOptions): Promise<SchemaResult>
   const recorded = new Set(records.map((record) => record.number));
   const applied: string[] = [];
   for (const file of files) {
-    if (recorded.has(file.number)) continue;
+    if (recorded.has(file.number) || file.number > (options.upTo ?? Number.POSITIVE_INFINITY)) continue;
     for (const statement of file.statements) await run(statement);
     await client.insert({
       table: `\`${database}\`.sluice_schema`,

@@ -4,7 +4,8 @@
 set -u
 # program:package
 wanted=(chromium:chromium redis-server:redis-server mosquitto:mosquitto mosquitto_pub:mosquitto-clients
-  influxd:influxdb promtool:prometheus prometheus-alertmanager:prometheus-alertmanager)
+  influxd:influxdb promtool:prometheus prometheus-alertmanager:prometheus-alertmanager
+  zooinspector:zookeeper)
 missing=()
 for entry in "${wanted[@]}"; do
   command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
@@ -27,6 +28,6 @@ if may_install; then
   done
 fi
 for entry in "${wanted[@]}"; do
-  command -v "${entry%%:*}" >/dev/null || echo "missing: ${entry%%:*} (tests that need it are skipped)"
+  command -v "${entry%%:*}" >/dev/null || echo "missing: ${entry##*:} (tests that need it are skipped)"
 done
 exit 0

@@ -1,3 +1,4 @@
+import type { SnapshotResult } from "./backup/snapshot.ts";
 import type { ClickHouseAddress } from "./clickhouse-client.ts";
 import type { FromWriter, ToWriter, WriterOptions } from "./protocol.ts";
 import { RingProducer } from "./ring/ring.ts";
@@ -18,6 +19,8 @@ export interface WriterClient {
   query(
     sql: string,
   ): Promise<{ ok: true; storedEpochs: readonly number[]; body: Uint8Array } | { ok: false; message: string }>;
+  /** See `takeSnapshot`. The caller removes it, also one that comes too late for it. */
+  snapshot(name: string): Promise<SnapshotResult>;
   recoveredTaken(): void;
   /** To be called for each `sealed`: see `groups` in ToWriter. */
   sealedGroups(groupsMax: number): void;
@@ -31,6 +34,7 @@ export function startWriter(options: WriterOptions, events: WriterEvents): Write
   const ready = Promise.withResolvers<WriterReady>();
   const stopped = Promise.withResolvers<number>();
   const queries = new Map<number, (answer: Awaited<ReturnType<WriterClient["query"]>>) => void>();
+  const snapshots = new Map<string, (result: SnapshotResult) => void>();
   let nextQuery = 1;
   const send = (message: ToWriter): void => worker.postMessage(message);
 
@@ -48,6 +52,10 @@ export function startWriter(options: WriterOptions, events: WriterEvents): Write
       case "no_answer":
         queries.get(message.id)?.({ ok: false, message: message.message });
         queries.delete(message.id);
+        break;
+      case "snapshot":
+        snapshots.get(message.name)?.(message.result);
+        snapshots.delete(message.name);
         break;
       case "failed":
         ready.reject(new Error(message.message));
@@ -82,6 +90,10 @@ export function startWriter(options: WriterOptions, events: WriterEvents): Write
         queries.set(id, resolve);
         send({ type: "query", id, sql });
       });
+    },
+    snapshot(name) {
+      send({ type: "snapshot", name });
+      return new Promise((resolve) => snapshots.set(name, resolve));
     },
     recoveredTaken: () => send({ type: "recovered_taken" }),
     sealedGroups: (groupsMax) => send({ type: "groups", groupsMax }),

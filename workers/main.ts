@@ -1,5 +1,6 @@
 /** Entry of the writer thread. */
 import { randomBytes } from "node:crypto";
+import { trySnapshot } from "./backup/snapshot.ts";
 import { createRowStore, type RowStore } from "./clickhouse-client.ts";
 import { openDiskJournal } from "./journal/disk.ts";
 import { realFiles } from "./journal/files.ts";
@@ -17,7 +18,8 @@ const log: Parameters<typeof createWriter>[0]["log"] = (level, message, fields =
 
 /** A writer over either journal. */
 interface OpenedWriter {
-  readonly writer: Omit<Writer, "connect">;
+  readonly writer: Omit<Writer, "connect" | "atQuietPoint">;
+  readonly snapshot: (name: string, database: string) => void;
   readonly connect: (store: RowStore, createInserter: () => Inserter) => void;
   readonly found: Pick<Extract<FromWriter, { type: "ready" }>, "recovered" | "keys" | "shards">;
 }
@@ -36,6 +38,12 @@ async function openShared(redis: RedisOptions, options: WriterOptions): Promise<
   return {
     writer: { ...writer, recoveredTaken: () => undefined, sealedGroups: () => undefined },
     connect: writer.connect,
+    snapshot: (name) =>
+      post({
+        type: "snapshot",
+        name,
+        result: { ok: false, reason: "with REDIS_URL the journal is Redis's: back up Redis" },
+      }),
     found: { recovered: [], keys: [], shards },
   };
 }
@@ -62,13 +70,22 @@ async function openOnDisk(options: WriterOptions): Promise<OpenedWriter> {
   return {
     writer,
     connect: (store, create) => writer.connect(store, create()),
+    snapshot(name, database) {
+      writer.atQuietPoint(async ({ client }) => {
+        const result = await trySnapshot({ client, now: Date.now, journal }, { ...options, database }, name);
+        post({ type: "snapshot", name, result });
+      });
+    },
     found: { recovered: journal.sealed.map((batch) => batch.rowCount), keys, shards: 1 },
   };
 }
 
 async function start(options: WriterOptions): Promise<(message: ToWriter) => void> {
   const deadLetters = openDeadLetterFile(options.deadLetterDirectory, options.deadLetterMaxBytes, () => new Date());
-  const { writer, connect, found } = await (options.redis ? openShared(options.redis, options) : openOnDisk(options));
+  let database = "default";
+  const { writer, connect, snapshot, found } = await (options.redis
+    ? openShared(options.redis, options)
+    : openOnDisk(options));
   post({ type: "ready", ...found, deadLetters: deadLetters.count });
   writer.wake();
 
@@ -78,11 +95,14 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
         return writer.wake();
       case "query":
         return writer.query(message.id, message.sql);
+      case "snapshot":
+        return snapshot(message.name, database);
       case "recovered_taken":
         return writer.recoveredTaken();
       case "groups":
         return writer.sealedGroups(message.groupsMax);
       case "clickhouse": {
+        database = message.address.database;
         const store = createRowStore(message.address, options.insertTimeoutMs);
         return connect(store, () =>
           createInserter(

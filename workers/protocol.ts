@@ -1,5 +1,6 @@
 import type { LogFields, LogLevel } from "../base/log.ts";
 import type { ClickHouseState } from "../contract/stream.ts";
+import type { SnapshotResult } from "./backup/snapshot.ts";
 import type { ClickHouseAddress } from "./clickhouse-client.ts";
 import type { KeyRecord } from "./journal/journal.ts";
 import type { RingMemory } from "./ring/ring.ts";
@@ -18,6 +19,7 @@ export interface RedisOptions {
 /** What the writer thread is started with. */
 export interface WriterOptions {
   readonly ring: RingMemory;
+  readonly dataDirectory: string;
   readonly journalDirectory: string;
   readonly journalMaxBytes: number;
   readonly deadLetterDirectory: string;
@@ -42,6 +44,8 @@ export type ToWriter =
   | { readonly type: "groups"; readonly groupsMax: number }
   /** Run a reading statement at the next moment when no insert is under way or in doubt. */
   | { readonly type: "query"; readonly id: number; readonly sql: string }
+  /** Take a snapshot under this name at the next such moment. */
+  | { readonly type: "snapshot"; readonly name: string }
   /** The last chunk of recovered rows has been taken in. */
   | { readonly type: "recovered_taken" }
   /** Flush what there is; whatever is left when the time is over stays in the journal. */
@@ -102,6 +106,7 @@ export type FromWriter =
       readonly body: Uint8Array<ArrayBuffer>;
     }
   | { readonly type: "no_answer"; readonly id: number; readonly message: string }
+  | { readonly type: "snapshot"; readonly name: string; readonly result: SnapshotResult }
   | { readonly type: "status"; readonly status: WriterStatus }
   | { readonly type: "log"; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
   | { readonly type: "stopped"; readonly leftRows: number };

@@ -89,6 +89,7 @@ async function startThread(
     writer: startWriter(
       {
         ring: createRingMemory(1 << 20),
+        dataDirectory: directory,
         journalDirectory: join(directory, "journal"),
         journalMaxBytes: 1 << 24,
         deadLetterDirectory: join(directory, "dead-letter"),

@@ -17,7 +17,7 @@ async function stub(script: readonly StubAnswer[]): Promise<IngestStub> {
 }
 
 function start(program: "device" | "simulate", argv: readonly string[]) {
-  return Bun.spawn([process.execPath, `${import.meta.dir}/${program}.ts`, ...argv], {
+  return Bun.spawn([process.execPath, `${import.meta.dir}/../sluice.ts`, program, ...argv], {
     env: { ...process.env, SLUICE_KEY: "from-environment" },
     stdout: "pipe",
     stderr: "pipe",

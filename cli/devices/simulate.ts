@@ -1,5 +1,5 @@
 /**
- * Process entry: a fleet at a constant rate. `npm run simulate -- --help`
+ * `sluice simulate`: a fleet at a constant rate.
  *
  * It shares the device client's requests and backoff, and not its delivery: a device sends one batch after another, in
  * order; a fleet has many under way at once, and measures each from the time when it was due.
@@ -7,7 +7,7 @@
 import { createLatency } from "../../base/latency.ts";
 import { createPost, type Outcome, type RequestBatch } from "../../sdk/src/request.ts";
 import { destinationOptions, integerBetween, numberBetween, parseArguments, parseOutage } from "./arguments.ts";
-import { createDelivery, pause } from "./delivery.ts";
+import { createDelivery, type DeliveryCounts, pause } from "./delivery.ts";
 import { createFleet } from "./fleet.ts";
 import { createSchedule, paceBatches, usualBatchSize } from "./schedule.ts";
 import { createStatusLine } from "./status-line.ts";
@@ -22,9 +22,11 @@ const requestTimeoutMs = 30_000;
 const drainMs = 60_000;
 const quietMs = 10_000;
 const progressMs = 500;
+/** Different refusals that are told. */
+const maxTold = 20;
 
-const parsed = parseArguments(process.argv.slice(2), {
-  usage: "npm run simulate -- [options]",
+const program = {
+  usage: "sluice simulate [options]",
   about: `A fleet of devices at a constant rate, whatever the answers (open loop). Refused requests are sent again; latency counts
 from when a request was due. Ends with what was acknowledged, for each type, and the query that must give the same.
 Exit code 1 when events were given up: ${maxWaitingEvents} waited already, the service rejected them, or ${drainMs / 1000} s after the
@@ -84,139 +86,159 @@ end they were still not accepted.`,
     },
     json: { help: "print the result as JSON on standard output; progress goes to standard error either way" },
   },
-});
-if (parsed.kind === "help") {
-  console.log(parsed.text);
-  process.exit(0);
-}
-if (parsed.kind === "wrong") {
-  console.error(parsed.message);
-  process.exit(2);
-}
+};
+
+type Settings = Extract<ReturnType<typeof parse>, { kind: "run" }>["values"];
+
+const parse = (argv: readonly string[]) => parseArguments(argv, program);
 
 interface FleetBatch extends RequestBatch {
   readonly dueMs: number;
   readonly totals: Totals;
 }
 
-const { url, key, devices, rate, seconds, sites, silence, seed, json } = parsed.values;
-const batchSize = parsed.values.batch || usualBatchSize(rate, largestBatch);
-/** Not the seed: a second run with one seed within the hour would be taken for a repetition of the first. */
-const run = crypto.randomUUID();
-const startEpochMs = Date.now();
-const fleet = createFleet({ devices, seed, run, sites, outage: silence && { ...silence, startEpochMs } });
-const schedule = createSchedule({ rate, seconds, batchSize });
-const line = createStatusLine(process.stderr, { quietMs, now: () => performance.now() });
-const stopping = new AbortController();
-const latency = createLatency();
-const acknowledged: Totals = new Map();
-/** Texts of refusals that were told already. */
-const told = new Set<string>();
-const maxTold = 20;
-
-const delivery = createDelivery<FleetBatch>(
-  {
-    post: createPost({ url, key, timeoutMs: requestTimeoutMs, now: Date.now }),
-    pause,
-    random: Math.random,
-    onAcknowledged(batch) {
-      latency.record((performance.now() - batch.dueMs) * 1000);
-      addTotals(acknowledged, batch.totals);
-    },
-    onOutcome: tell,
-  },
-  { maxInFlight, maxWaitingEvents },
-);
-
-function tell(outcome: Outcome): void {
-  if (outcome.kind === "acknowledged") return;
-  const text = outcome.kind === "unreachable" ? outcome.message : `${outcome.status} ${outcome.message}`;
-  if (!told.has(text) && told.size < maxTold) {
-    told.add(text);
-    line.say(`${outcome.kind}: ${text}`);
+export async function simulate(argv: readonly string[]): Promise<number> {
+  const parsed = parse(argv);
+  if (parsed.kind === "help") {
+    console.log(parsed.text);
+    return 0;
   }
-  if (outcome.kind === "rejected" && (outcome.status === 401 || outcome.status === 403)) stopping.abort();
+  if (parsed.kind === "wrong") {
+    console.error(parsed.message);
+    return 2;
+  }
+  return run(parsed.values);
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopping.abort());
-
-line.say(`${devices} devices, ${rate} events/s in requests of ${batchSize}, ${seconds} s → ${url}; seed ${seed}`);
-const startMs = performance.now();
-let shownMs = startMs;
-let shownAcknowledged = 0;
-const progress = setInterval(() => line.status(progressText()), progressMs);
-
-const batchesSent = await paceBatches(
-  schedule,
-  (batch, dueMs) => {
-    const events = Array.from({ length: batch.size }, (_, index) =>
-      fleet.next(startEpochMs + schedule.eventMs(batch.firstEvent + index)),
-    ).filter((event) => event !== null);
-    if (events.length === 0) return;
-    delivery.offer({
-      idempotencyKey: `${run}-${batch.firstEvent}`,
-      body: JSON.stringify({ events }),
-      eventCount: events.length,
-      dueMs,
-      totals: totalsOf(events),
-    });
-  },
-  { now: () => performance.now(), pause, stop: stopping.signal },
-);
-const sentMs = performance.now();
-await delivery.drain(drainMs);
-delivery.stop();
-clearInterval(progress);
-line.close();
-
-const { counts } = delivery;
-const givenUp = counts.dropped + counts.rejected + counts.pending;
-const { p50_ms, p99_ms, max_ms } = latency.summary();
-const result = {
-  run,
-  seed,
-  devices,
-  seconds: (sentMs - startMs) / 1000,
-  requests: batchesSent,
-  offered: counts.offered,
-  acknowledged: counts.acknowledged,
-  given_up: givenUp,
-  refused_requests: counts.refusedRequests,
-  unreachable_requests: counts.unreachableRequests,
-  latency_ms: { p50: p50_ms, p99: p99_ms, max: max_ms },
-  types: totalsRecord(acknowledged),
-  query: `SELECT event_type, count() AS count, sum(value_float) AS sum FROM telemetry_events WHERE metadata['run'] = '${run}' GROUP BY event_type ORDER BY event_type`,
-};
-process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : resultText());
-process.exit(givenUp > 0 ? 1 : 0);
-
-function progressText(): string {
-  const nowMs = performance.now();
-  const { offered, acknowledged, pending, refusedRequests, unreachableRequests } = delivery.counts;
-  const perSecond = Math.round(((acknowledged - shownAcknowledged) * 1000) / Math.max(1, nowMs - shownMs));
-  shownMs = nowMs;
-  shownAcknowledged = acknowledged;
-  const { p50_ms, p99_ms } = latency.summary();
-  return [
-    `${((nowMs - startMs) / 1000).toFixed(0)} s`,
-    `sent ${offered}`,
-    `acknowledged ${acknowledged}`,
-    `${perSecond}/s`,
-    `waiting ${pending}`,
-    `refused ${refusedRequests + unreachableRequests}`,
-    `p50 ${p50_ms.toFixed(1)} ms`,
-    `p99 ${p99_ms.toFixed(1)} ms`,
-  ].join("  ");
+async function run(settings: Settings): Promise<number> {
+  const { url, key, devices, rate, seconds, sites, silence, seed, json } = settings;
+  const batchSize = settings.batch || usualBatchSize(rate, largestBatch);
+  /** Not the seed: a second run with one seed within the hour would be taken for a repetition of the first. */
+  const run = crypto.randomUUID();
+  const startEpochMs = Date.now();
+  const fleet = createFleet({ devices, seed, run, sites, outage: silence && { ...silence, startEpochMs } });
+  const schedule = createSchedule({ rate, seconds, batchSize });
+  const line = createStatusLine(process.stderr, { quietMs, now: () => performance.now() });
+  const stopping = new AbortController();
+  const latency = createLatency();
+  const acknowledged: Totals = new Map();
+  const delivery = createDelivery<FleetBatch>(
+    {
+      post: createPost({ url, key, timeoutMs: requestTimeoutMs, now: Date.now }),
+      pause,
+      random: Math.random,
+      onAcknowledged(batch) {
+        latency.record((performance.now() - batch.dueMs) * 1000);
+        addTotals(acknowledged, batch.totals);
+      },
+      onOutcome: createTeller(line, () => stopping.abort()),
+    },
+    { maxInFlight, maxWaitingEvents },
+  );
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopping.abort());
+  line.say(`${devices} devices, ${rate} events/s in requests of ${batchSize}, ${seconds} s → ${url}; seed ${seed}`);
+  const startMs = performance.now();
+  const describe = createProgress(startMs, delivery.counts, latency);
+  const progress = setInterval(() => line.status(describe()), progressMs);
+  const requests = await paceBatches(
+    schedule,
+    (batch, dueMs) => {
+      const events = Array.from({ length: batch.size }, (_, index) =>
+        fleet.next(startEpochMs + schedule.eventMs(batch.firstEvent + index)),
+      ).filter((event) => event !== null);
+      if (events.length === 0) return;
+      delivery.offer({
+        idempotencyKey: `${run}-${batch.firstEvent}`,
+        body: JSON.stringify({ events }),
+        eventCount: events.length,
+        dueMs,
+        totals: totalsOf(events),
+      });
+    },
+    { now: () => performance.now(), pause, stop: stopping.signal },
+  );
+  const sentSeconds = (performance.now() - startMs) / 1000;
+  await delivery.drain(drainMs);
+  delivery.stop();
+  clearInterval(progress);
+  line.close();
+  const result = {
+    run,
+    seed,
+    devices,
+    seconds: sentSeconds,
+    requests,
+    ...resultOf(delivery.counts, latency),
+    types: totalsRecord(acknowledged),
+    query: `SELECT event_type, count() AS count, sum(value_float) AS sum FROM telemetry_events WHERE metadata['run'] = '${run}' GROUP BY event_type ORDER BY event_type`,
+  };
+  process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : resultText(result));
+  return result.given_up > 0 ? 1 : 0;
 }
 
-function resultText(): string {
+/** Tells each refusal once; a refused key ends the program. */
+function createTeller(line: ReturnType<typeof createStatusLine>, stop: () => void): (outcome: Outcome) => void {
+  const told = new Set<string>();
+  return (outcome) => {
+    if (outcome.kind === "acknowledged") return;
+    const text = outcome.kind === "unreachable" ? outcome.message : `${outcome.status} ${outcome.message}`;
+    if (!told.has(text) && told.size < maxTold) {
+      told.add(text);
+      line.say(`${outcome.kind}: ${text}`);
+    }
+    if (outcome.kind === "rejected" && (outcome.status === 401 || outcome.status === 403)) stop();
+  };
+}
+
+type Latency = ReturnType<typeof createLatency>;
+
+/** The progress line; its rate is that since it was last asked for. */
+function createProgress(startMs: number, counts: DeliveryCounts, latency: Latency): () => string {
+  let shownMs = startMs;
+  let shownAcknowledged = 0;
+  return () => {
+    const nowMs = performance.now();
+    const { offered, acknowledged, pending, refusedRequests, unreachableRequests } = counts;
+    const perSecond = Math.round(((acknowledged - shownAcknowledged) * 1000) / Math.max(1, nowMs - shownMs));
+    shownMs = nowMs;
+    shownAcknowledged = acknowledged;
+    const { p50_ms, p99_ms } = latency.summary();
+    return [
+      `${((nowMs - startMs) / 1000).toFixed(0)} s`,
+      `sent ${offered}`,
+      `acknowledged ${acknowledged}`,
+      `${perSecond}/s`,
+      `waiting ${pending}`,
+      `refused ${refusedRequests + unreachableRequests}`,
+      `p50 ${p50_ms.toFixed(1)} ms`,
+      `p99 ${p99_ms.toFixed(1)} ms`,
+    ].join("  ");
+  };
+}
+
+function resultOf(counts: DeliveryCounts, latency: Latency) {
+  const { p50_ms, p99_ms, max_ms } = latency.summary();
+  return {
+    offered: counts.offered,
+    acknowledged: counts.acknowledged,
+    given_up: counts.dropped + counts.rejected + counts.pending,
+    refused_requests: counts.refusedRequests,
+    unreachable_requests: counts.unreachableRequests,
+    latency_ms: { p50: p50_ms, p99: p99_ms, max: max_ms },
+  };
+}
+
+function resultText(
+  result: ReturnType<typeof resultOf> & { types: ReturnType<typeof totalsRecord>; query: string },
+): string {
+  const { p50, p99, max } = result.latency_ms;
   const rows = Object.entries(result.types).map(
     ([type, { count, sum }]) => `  ${type.padEnd(18)}${String(count).padStart(12)}${String(sum ?? "–").padStart(20)}`,
   );
   return [
-    `${counts.acknowledged} of ${counts.offered} events acknowledged, ${givenUp} given up`,
-    `${counts.refusedRequests} requests refused, ${counts.unreachableRequests} unanswered; all were sent again`,
-    `latency from due to acknowledged: p50 ${p50_ms} ms, p99 ${p99_ms} ms, longest ${max_ms} ms`,
+    `${result.acknowledged} of ${result.offered} events acknowledged, ${result.given_up} given up`,
+    `${result.refused_requests} requests refused, ${result.unreachable_requests} unanswered; all were sent again`,
+    `latency from due to acknowledged: p50 ${p50} ms, p99 ${p99} ms, longest ${max} ms`,
     `  ${"acknowledged".padEnd(18)}${"count".padStart(12)}${"sum of values".padStart(20)}`,
     ...rows,
     "ClickHouse must say the same:",

@@ -8,6 +8,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import type { Change, Changes, DeviceGroups, Facets } from "../../contract/fleet.ts";
 import type {
   Device,
   DeviceDetail,
@@ -17,8 +18,10 @@ import type {
   History,
   PipelineDetail,
 } from "../../contract/read.ts";
+import type { SqlAnswer, SqlQuestion } from "../../contract/sql.ts";
 import type { DeviceUpdate, Update } from "../../contract/stream.ts";
 import { createFixtureAlerts } from "./fixture-alerts.ts";
+import { createFixtureViews, sharedView } from "./fixture-views.ts";
 
 export interface Scene {
   types: number;
@@ -36,6 +39,15 @@ export interface Scene {
   clickhouse: "ok" | "unavailable" | "denied";
   /** Needed as a viewer key; empty asks for none. */
   key: string;
+  /** Every device whose number is a multiple of this, and some in between, is silent; 0: none is. */
+  silentEvery: number;
+  /** All devices of this site have fallen silent. */
+  outage: string;
+  deadLetters: number;
+  /** ClickHouse has not answered yet since the start. */
+  starting: boolean;
+  /** Every type has the same count at every moment, in an order that changes: what a simulator's fleet looks like. */
+  ties: boolean;
   /** The page's rate, so that a test can set a figure and see it. Null: generated. */
   rate: number | null;
   /** How many alerts fire. */
@@ -120,7 +132,9 @@ export function buildUpdate(scene: Scene, nowMs: number, startedMs: number): Upd
     const silent = index % 9 === 8;
     return {
       event_type: typeName(index),
-      event_count: Math.round(rate * 600 + (nowMs % 1000)),
+      event_count: scene.ties
+        ? 60_000 + ((index * 7 + Math.floor(nowMs / 100)) % scene.types)
+        : Math.round(rate * 600 + (nowMs % 1000)),
       avg_value: silent ? null : value,
       min_value: silent ? null : value * 0.31,
       max_value: silent ? null : value * 2.2,
@@ -143,21 +157,55 @@ export function buildUpdate(scene: Scene, nowMs: number, startedMs: number): Upd
       rate,
       active_devices: scene.empty ? 0 : scene.devices,
       event_types: count,
+      ...fleetTotals(scene),
     },
     pipeline: {
       accepted,
       durable: accepted,
       stored: Math.max(0, accepted - pending),
       pending,
-      dead_lettered: scene.empty ? 0 : 3,
+      dead_lettered: scene.empty ? 0 : scene.deadLetters,
       store_lag_seconds: scene.empty ? 0 : away ? 34.2 : 0.4 + (second % 1) * 0.5,
       clickhouse: scene.clickhouse,
+      ...(scene.starting ? { starting: true } : {}),
     },
   };
 }
 
-function fixtureDevice(index: number, nowMs: number): Device {
-  const silent = index % 11 === 5;
+const sites = ["site-1", "site-2", "site-3", "site-4", "site-5"] as const;
+const firmwares = ["4.2.1", "4.2.0", "4.1.7"] as const;
+
+function siteOf(index: number): string {
+  return sites[index % sites.length]!;
+}
+
+function isSilent(index: number, scene: Scene): boolean {
+  return (scene.silentEvery > 0 && index % scene.silentEvery === 5) || siteOf(index) === scene.outage;
+}
+
+function fleetTotals(scene: Scene) {
+  const devices = scene.empty ? 0 : scene.devices;
+  let silent = 0;
+  for (let index = 0; index < devices; index++) if (isSilent(index, scene)) silent += 1;
+  return {
+    online: devices - silent,
+    silent,
+    became_silent: Math.min(silent, 12),
+    new_devices: Math.min(devices, 4),
+    complete: !scene.starting,
+  };
+}
+
+function metadataOf(index: number): Record<string, string> {
+  return {
+    site: siteOf(index),
+    firmware: firmwares[index % 7 === 0 ? 2 : index % 3 === 0 ? 1 : 0],
+    rack: `B-${index % 40}`,
+  };
+}
+
+function fixtureDevice(index: number, nowMs: number, scene: Scene): Device {
+  const silent = isSilent(index, scene);
   const interval = [1, 1, 5, 30][index % 4]!;
   return {
     device_id: `sensor-${String(index).padStart(6, "0")}`,
@@ -166,18 +214,93 @@ function fixtureDevice(index: number, nowMs: number): Device {
     event_count: 1_000 + ((index * 7919) % 900_000) + (Math.floor(nowMs / 1000 / interval) % 10_000),
     status: silent ? "silent" : "online",
     interval_seconds: index % 50 === 49 ? null : interval,
+    silent_since: silent ? new Date(nowMs - 50_000 * (1 + (index % 300))).toISOString() : null,
+    metadata: metadataOf(index),
   };
 }
 
-function devices(url: URL, scene: Scene, nowMs: number): Devices {
+function matchesMetadata(url: URL, device: Device): boolean {
+  return [...url.searchParams].every(
+    ([name, value]) => !name.startsWith("meta.") || device.metadata?.[name.slice("meta.".length)] === value,
+  );
+}
+
+function matching(url: URL, scene: Scene, nowMs: number): Device[] {
   const search = (url.searchParams.get("search") ?? "").toLowerCase();
+  return Array.from({ length: scene.empty ? 0 : scene.devices }, (_, index) =>
+    fixtureDevice(index, nowMs, scene),
+  ).filter((device) => device.device_id.includes(search) && matchesMetadata(url, device));
+}
+
+function countedBy(key: string, devices: readonly Device[]) {
+  const counts = new Map<string, { value: string; devices: number; online: number; silent: number }>();
+  for (const device of devices) {
+    const value = device.metadata?.[key];
+    if (value === undefined) continue;
+    const count = counts.get(value) ?? { value, devices: 0, online: 0, silent: 0 };
+    count.devices += 1;
+    count[device.status] += 1;
+    counts.set(value, count);
+  }
+  return [...counts.values()].sort((a, b) => b.devices - a.devices || (a.value < b.value ? -1 : 1));
+}
+
+function groupsAnswer(url: URL, scene: Scene, nowMs: number): DeviceGroups {
+  const key = (url.searchParams.get("group") ?? "").replace(/^meta\./, "");
+  const groups = countedBy(key, matching(url, scene, nowMs));
+  return { key, groups, total: groups.length };
+}
+
+function facetsAnswer(url: URL, scene: Scene, nowMs: number): Facets {
+  const all = matching(url, scene, nowMs);
+  return {
+    devices: all.length,
+    silent: all.filter((device) => device.status === "silent").length,
+    facets: ["site", "firmware", "rack"].map((key) => {
+      const values = countedBy(key, all);
+      return {
+        key,
+        devices: values.reduce((sum, each) => sum + each.devices, 0),
+        distinct: values.length,
+        values: values.slice(0, 20).map(({ value, devices, silent }) => ({ value, devices, silent })),
+      };
+    }),
+  };
+}
+
+function changesAnswer(url: URL, scene: Scene, nowMs: number): Changes {
+  const device = url.searchParams.get("device_id");
+  const at = (index: number): string => new Date(Math.floor(nowMs / 60_000) * 60_000 - index * 97_000).toISOString();
+  const all: Change[] = Array.from({ length: scene.empty ? 0 : 24 }, (_, index): Change => {
+    const id = device ?? `sensor-${String(index * 11 + 5).padStart(6, "0")}`;
+    if (index % 6 === 0 && device === null)
+      return {
+        at: at(index),
+        kind: "outage",
+        device_id: null,
+        detail: { group: { key: "site", value: sites[index % 5]! }, devices: 38, of: 240 },
+      };
+    if (index % 6 === 1) return { at: at(index), kind: "online", device_id: id, detail: { silent_seconds: 412 } };
+    if (index % 6 === 2)
+      return {
+        at: at(index),
+        kind: "metadata",
+        device_id: id,
+        detail: { changed: { firmware: { from: "4.2.0", to: "4.2.1" } } },
+      };
+    if (index % 6 === 3 && device === null) return { at: at(index), kind: "new", device_id: id, detail: {} };
+    return { at: at(index), kind: "silent", device_id: id, detail: { last_seen: at(index + 1), interval_seconds: 5 } };
+  });
+  const limit = Number(url.searchParams.get("limit") ?? 100);
+  return { changes: all.slice(0, limit), cursor: null };
+}
+
+function devices(url: URL, scene: Scene, nowMs: number): Devices {
   const status = url.searchParams.get("status") ?? "";
   const sort = url.searchParams.get("sort") ?? "-last_seen";
   const limit = Number(url.searchParams.get("limit") ?? 100);
   const start = Number(url.searchParams.get("cursor") ?? 0);
-  const total = scene.empty ? 0 : scene.devices;
-  let all = Array.from({ length: total }, (_, index) => fixtureDevice(index, nowMs));
-  if (search !== "") all = all.filter((device) => device.device_id.includes(search));
+  let all = matching(url, scene, nowMs);
   if (status !== "") all = all.filter((device) => device.status === status);
   const name = sort.replace(/^-/, "") as "device_id" | "last_seen" | "event_count" | "first_seen";
   const sign = sort.startsWith("-") ? -1 : 1;
@@ -190,7 +313,7 @@ function deviceDetail(id: string, scene: Scene, nowMs: number): DeviceDetail | u
   const index = Number(/^sensor-(\d{6})$/.exec(id)?.[1] ?? Number.NaN);
   if (scene.empty || !Number.isFinite(index) || index >= scene.devices) return undefined;
   return {
-    ...fixtureDevice(index, nowMs),
+    ...fixtureDevice(index, nowMs, scene),
     event_types: Array.from({ length: Math.min(5, scene.types) }, (_, type) => ({
       event_type: typeName(type),
       event_count: 4_000 * (type + 1),
@@ -198,7 +321,7 @@ function deviceDetail(id: string, scene: Scene, nowMs: number): DeviceDetail | u
       last_value_float: type === 3 ? null : levelOf(type, nowMs / 1000),
       last_value_string: type === 3 ? "ok" : null,
     })),
-    metadata: { firmware: "4.2.1", site: "Rotterdam 3", rack: "B-12" },
+    metadata: metadataOf(index),
   };
 }
 
@@ -261,6 +384,27 @@ function eventsAnswer(url: URL, scene: Scene, nowMs: number): Events {
   };
 }
 
+/** Ten minutes of one number, whatever was asked; a query without SELECT is refused as ClickHouse would. */
+function sqlAnswer({ query }: SqlQuestion): Response {
+  if (!/^\s*select/i.test(query))
+    return Response.json(
+      { error: { code: "query_failed", message: "Syntax error: failed at position 1." } },
+      { status: 422 },
+    );
+  const data = Array.from({ length: 10 }, (_, minute) => [`2026-01-01 00:0${minute}:00`, String(100 + minute)]);
+  const answer: SqlAnswer = {
+    meta: [
+      { name: "minute", type: "DateTime('UTC')" },
+      { name: "events", type: "UInt64" },
+    ],
+    data,
+    rows: data.length,
+    truncated: false,
+    statistics: { elapsed: 0.012, rows_read: 600, bytes_read: 9_600 },
+  };
+  return Response.json(answer);
+}
+
 function pipelineDetail(scene: Scene, nowMs: number, startedMs: number, streams: number): PipelineDetail {
   const { pipeline } = buildUpdate(scene, nowMs, startedMs);
   const away = scene.clickhouse !== "ok";
@@ -295,8 +439,8 @@ function pipelineDetail(scene: Scene, nowMs: number, startedMs: number, streams:
         }
       : null,
     dead_letters: {
-      count: scene.empty ? 0 : 3,
-      newest: Array.from({ length: scene.empty ? 0 : 3 }, (_, index) => ({
+      count: scene.empty ? 0 : scene.deadLetters,
+      newest: Array.from({ length: scene.empty ? 0 : Math.min(20, scene.deadLetters) }, (_, index) => ({
         at: new Date(nowMs - 3_600_000 * (index + 1)).toISOString(),
         reason: "Value of timestamp is out of the range of DateTime64(3)",
         event: {
@@ -335,6 +479,11 @@ const defaults: Scene = {
   key: "",
   rate: null,
   alerts: 0,
+  silentEvery: 11,
+  outage: "",
+  deadLetters: 3,
+  starting: false,
+  ties: false,
 };
 
 export function createFixtureServer(options: Partial<Scene> & { port?: number } = {}): FixtureServer {
@@ -345,6 +494,7 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
   const stats: FixtureStats = { openStreams: 0, streamsEver: 0, lastEventIds: [], requests: {} };
   const encoder = new TextEncoder();
   const alerts = createFixtureAlerts(() => scene.alerts);
+  const views = createFixtureViews();
   let alertsShown = scene.alerts;
   const alertsFrame = (): string => `event: alerts\ndata: ${JSON.stringify(alerts.update())}\n\n`;
   const streams = new Set<{ send(text: string): void; device: string | null }>();
@@ -431,6 +581,11 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
 
   const api = async (request: Request, url: URL): Promise<Response> => {
     if (url.pathname === "/api/session") {
+      if (request.method === "GET")
+        return Response.json({
+          required: scene.key !== "",
+          viewer: scene.key !== "" && signedIn(request) ? "ops" : null,
+        });
       if (request.method === "DELETE")
         return new Response(null, { status: 204, headers: { "Set-Cookie": "sluice=; Max-Age=0; Path=/" } });
       const { key } = (await request.json()) as { key: string };
@@ -443,11 +598,16 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
     if (scene.failStatus > 0) return refuse(scene.failStatus, "query_failed");
     if (!signedIn(request)) return refuse(401, "unauthenticated");
     if (url.pathname === "/dashboard-stream") return openStream(request, url);
-    if (scene.clickhouse !== "ok" && url.pathname !== "/api/pipeline") return refuse(503, "clickhouse_unavailable");
-    const alertsAnswer = await alerts.handle(request, url);
-    if (alertsAnswer) return alertsAnswer;
+    const answer = (await alerts.handle(request, url)) ?? (await views.handle(request, url));
+    if (answer) return answer;
+    if ((scene.clickhouse !== "ok" || scene.starting) && !["/api/pipeline", "/api/session"].includes(url.pathname))
+      return refuse(503, "clickhouse_unavailable");
     const now = Date.now();
     if (url.pathname === "/api/history") return Response.json(historyAnswer(url, scene));
+    if (url.pathname === "/api/devices" && url.searchParams.has("group"))
+      return Response.json(groupsAnswer(url, scene, now));
+    if (url.pathname === "/api/facets") return Response.json(facetsAnswer(url, scene, now));
+    if (url.pathname === "/api/changes") return Response.json(changesAnswer(url, scene, now));
     if (url.pathname === "/api/devices") return Response.json(devices(url, scene, now));
     if (url.pathname === "/api/events") return Response.json(eventsAnswer(url, scene, now));
     if (url.pathname === "/api/pipeline")
@@ -463,6 +623,7 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
       };
       return Response.json(answer);
     }
+    if (url.pathname === "/api/sql") return sqlAnswer((await request.json()) as SqlQuestion);
     if (url.pathname.startsWith("/api/devices/")) {
       const detail = deviceDetail(decodeURIComponent(url.pathname.slice("/api/devices/".length)), scene, now);
       return detail ? Response.json(detail) : refuse(404, "not_found");
@@ -510,6 +671,12 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
         return Response.json(scene);
       }
       if (url.pathname === "/__stats") return Response.json(stats);
+      if (url.pathname.startsWith("/shared/")) {
+        const below = views.below(url);
+        if (below?.path === "/view") return Response.json(sharedView(below.view));
+        if (below?.path) url.pathname = below.path;
+        else if (!below && url.pathname.split("/").length > 3) return refuse(404, "not_found");
+      }
       if (url.pathname === "/dashboard-stream" || url.pathname.startsWith("/api/")) {
         return compressed(request, await api(request, url));
       }

@@ -1,3 +1,4 @@
+import { relative, resolve } from "node:path";
 import { ConfigError } from "./config-error.ts";
 import type { Config, Environment } from "./groups.ts";
 import { limits as limitsGroup, maxFrameBytes } from "./limits.ts";
@@ -9,6 +10,7 @@ export function crossChecked(config: Config, environment: Environment): Config {
   checkRole(config);
   checkSmtp(config);
   checkTls(config);
+  checkBackup(config);
   return {
     ...config,
     clickHouse: { ...config.clickHouse, urls: clickHouseUrls(config) },
@@ -32,6 +34,18 @@ function checkRole({ listen, redis }: Config): void {
 function checkSmtp({ alerts }: Config): void {
   if (alerts.smtpUrl === null || alerts.smtpFrom !== "") return;
   throw new ConfigError("SMTP_FROM=: allowed is an e-mail address, as SMTP_URL is set");
+}
+
+function checkBackup({ backup, storage, clickHouse, redis }: Config): void {
+  if (backup.root === "") return;
+  const refuse = (allowed: string): never => {
+    throw new ConfigError(`BACKUP_DIR=${backup.root}: ${allowed}`);
+  };
+  const inside = relative(resolve(storage.dataDirectory), resolve(backup.root));
+  if (!inside.startsWith("..")) refuse("allowed is a directory outside of DATA_DIR");
+  if (clickHouse.urls || clickHouse.host !== "")
+    refuse("allowed is none, as CLICKHOUSE_URL is set: back up that server");
+  if (redis.url !== null) refuse("allowed is none, as REDIS_URL is set: back up Redis and ClickHouse");
 }
 
 function checkTls({ tls }: Config): void {

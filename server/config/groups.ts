@@ -1,5 +1,6 @@
 import { access } from "./access.ts";
 import { alerts } from "./alerts.ts";
+import { backup } from "./backup.ts";
 import { batching } from "./batching.ts";
 import { clickHouse } from "./clickhouse.ts";
 import { limits } from "./limits.ts";
@@ -25,6 +26,7 @@ export const groups = {
   protocols,
   alerts,
   redis,
+  backup,
   logging,
 } as const;
 

@@ -535,8 +535,8 @@ test("figures of the update: rates, quantiles, nulls, order", () => {
   expect(world.update().totals.event_count).toBe(0);
   world.makeDurable();
   const { aggregations, totals } = world.update(2);
-  // Nine and a half seconds are behind: 50 of b's 95 events lie in them.
-  expect(totals).toEqual({ event_count: 192, rate: 5.474, active_devices: 1, event_types: 3 });
+  // 50 of b's 95 events lie in the ten whole seconds behind; what the present second holds is not a rate yet.
+  expect(totals).toEqual({ event_count: 192, rate: 5, active_devices: 1, event_types: 3 });
   const [a, b] = aggregations;
   expect(a).toEqual({
     event_type: "a",
@@ -555,13 +555,27 @@ test("figures of the update: rates, quantiles, nulls, order", () => {
     avg_value: 47,
     min_value: 0,
     max_value: 94,
-    rate: 5.263,
+    rate: 5,
   });
   expect(Math.abs((b?.p50 as number) - 47)).toBeLessThan(0.5);
   expect(Math.abs((b?.p99 as number) - 93)).toBeLessThan(1);
   const huge = world.update(3).aggregations[2];
   expect([huge?.avg_value, huge?.max_value]).toEqual([null, Number.MAX_VALUE]);
   expect(() => JSON.stringify(world.update())).not.toThrow();
+});
+
+test("a slow fleet that reports at the turn of the second reads its rate, whenever one looks", async () => {
+  const world = new World();
+  for (let second = 0; second < 30; second++) {
+    world.accept(Array.from({ length: 15 }, () => eventAt(nowSecondOf(world), "slow")));
+    world.makeDurable();
+    for (const phaseMs of [50, 400, 950]) {
+      world.nowMs = startMs + second * 1000 + phaseMs;
+      world.aggregator.tick();
+      if (second > 10) expect(world.update().totals.rate).toBe(15);
+    }
+    world.nowMs = startMs + (second + 1) * 1000;
+  }
 });
 
 test("a tick says whether anything changed: events, their rates, their leaving; not the passing of time alone", async () => {
@@ -581,7 +595,7 @@ test("a tick says whether anything changed: events, their rates, their leaving; 
     if (world.aggregator.tick()) changes.push(second);
     await world.answer();
   }
-  expect(changes).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 601]);
+  expect(changes).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 601]);
 });
 
 test("devices: seeded from ClickHouse, exact up to the bound, ClickHouse's number past it", async () => {

@@ -376,8 +376,6 @@ class LiveAggregator implements Aggregator {
     this.#flush();
     const now = this.#deps.now();
     const window = this.#window;
-    // Nine full seconds and what has passed of the present one.
-    const rateSpan = rateSeconds - 1 + Math.max(now / 1000 - window.nowSecond, 0.001);
     const shown: { index: number; name: string; totals: TypeTotals }[] = [];
     let events = 0;
     let recent = 0;
@@ -399,7 +397,7 @@ class LiveAggregator implements Aggregator {
         p50: finite(p50),
         p95: finite(p95),
         p99: finite(p99),
-        rate: rounded(window.recentCount(index) / rateSpan),
+        rate: rounded(window.recentCount(index) / rateSeconds),
       };
     });
     return {
@@ -408,7 +406,7 @@ class LiveAggregator implements Aggregator {
       aggregations,
       totals: {
         event_count: events,
-        rate: rounded(recent / rateSpan),
+        rate: rounded(recent / rateSeconds),
         active_devices: Math.max(this.#devices.active, this.#deviceEstimate ?? 0),
         event_types: eventTypes,
       },

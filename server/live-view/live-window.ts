@@ -267,7 +267,7 @@ export class LiveWindow {
   get moving(): boolean {
     for (const type of this.#types) {
       if (!type) continue;
-      for (let ago = 0; ago <= rateSeconds; ago++)
+      for (let ago = 0; ago <= rateSeconds + 1; ago++)
         if (type.counts[(this.#nowSecond - ago) & secondMask] !== 0) return true;
     }
     return false;
@@ -291,12 +291,15 @@ export class LiveWindow {
     return window.histogram.quantiles(ranks, window.totals.min, window.totals.max);
   }
 
-  /** Events of the type in the newest ten seconds, the present one included. */
+  /**
+   * Events of the type in the ten seconds before the present one. Whole seconds only: with the present one and the part of it
+   * that has passed, a fleet that reports at the turn of the second read up to a tenth too high.
+   */
   recentCount(type: number): number {
     const counts = this.#types[type]?.counts;
     if (!counts) return 0;
     let sum = 0;
-    for (let ago = 0; ago < rateSeconds; ago++) sum += counts[(this.#nowSecond - ago) & secondMask] as number;
+    for (let ago = 1; ago <= rateSeconds; ago++) sum += counts[(this.#nowSecond - ago) & secondMask] as number;
     return sum;
   }
 

@@ -133,6 +133,7 @@ function writerOptions(
   return {
     ...batching,
     ring: createRingMemory(limits.ringBytes),
+    dataDirectory: directory.path,
     journalDirectory: directory.journal,
     journalMaxBytes: storage.journalMaxBytes,
     deadLetterDirectory: directory.deadLetters,

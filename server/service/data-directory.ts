@@ -1,5 +1,6 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { restoreMarkerName } from "../../base/data-directory-format.ts";
 import { lockDirectory } from "../../base/directory-lock.ts";
 import { ConfigError } from "../config/config-error.ts";
 
@@ -24,6 +25,11 @@ export function openDataDirectory(given: string): DataDirectory {
   }
   const lock = lockDirectory(path);
   if (!lock.ok) throw new ConfigError(`DATA_DIR=${given}: ${lock.reason}`);
+  if (existsSync(join(path, restoreMarkerName))) {
+    throw new ConfigError(
+      `DATA_DIR=${given}: a restore into it was not finished; run it again, or empty the directory`,
+    );
+  }
   return {
     path,
     journal: join(path, "journal"),

@@ -7,6 +7,7 @@ import { assembleParts } from "./assembly.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { openFront } from "./front.ts";
 import { openAccess } from "./open-access.ts";
+import { openBackups } from "./open-backups.ts";
 import { openClickHouse } from "./open-clickhouse.ts";
 import { recoverJournal } from "./recovery.ts";
 import { shutDown } from "./shutdown.ts";
@@ -53,6 +54,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   );
   const recovered = await recoverJournal({ log, parts, instance }, config.redis.url);
   parts.writer.connect(address);
+  const backups = openBackups({ log, writer: parts.writer, version }, config, directory.path);
   parts.mqtt?.start();
   const listener = await openFront({ log, parts, doors, reader, version }, config);
   const clickhouse = String(withoutCredentials(address.urls));
@@ -64,7 +66,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
       const timeoutMs = config.storage.shutdownTimeoutMs;
       if (!closing) log("info", `${why}: no more events are taken; flushing`, { timeout_seconds: timeoutMs / 1000 });
       closing = true;
-      stopped ??= shutDown({ log, parts, embedded, listener, access, directory }, timeoutMs);
+      stopped ??= shutDown({ log, parts, embedded, listener, backups, access, directory }, timeoutMs);
       return stopped;
     },
     reload() {

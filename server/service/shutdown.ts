@@ -14,6 +14,7 @@ export interface ShutdownDeps {
   readonly parts: Parts;
   readonly embedded: EmbeddedClickHouse | undefined;
   readonly listener: Listener;
+  readonly backups: { stop(): Promise<void> };
   readonly access: { stop(): void };
   readonly directory: { release(): void };
 }
@@ -23,6 +24,7 @@ export async function shutDown(deps: ShutdownDeps, timeoutMs: number): Promise<v
   const { log, parts } = deps;
   const deadlineMs = performance.now() + timeoutMs;
   const leftMs = (): number => Math.max(0, deadlineMs - performance.now());
+  await deps.backups.stop();
   parts.hub.stop();
   parts.ticker.stop();
   parts.epochs.stop();

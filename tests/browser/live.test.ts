@@ -61,7 +61,7 @@ describe.skipIf(noChromium)("live page", () => {
     await showsRate("999");
   });
 
-  test("a pointer on the chart holds it, force play does not", async () => {
+  test("a pointer on the chart holds it, unless it is to keep updating", async () => {
     page = await browser.page("/");
     await page.locator(".rate-panel canvas").waitFor();
     await page.locator(".rate-panel .chart").hover();
@@ -101,7 +101,7 @@ describe.skipIf(noChromium)("live page", () => {
     server.scene.empty = true;
     page = await browser.page("/");
     await page.getByText("No events yet").waitFor();
-    expect(await page.locator(".curl code").textContent()).toContain(`${server.url}/ingest`);
+    expect(await page.locator(".first-event code").textContent()).toContain(`${server.url}/ingest`);
     server.scene.empty = false;
     await page.locator("table.types tbody tr").first().waitFor();
   });
@@ -109,7 +109,7 @@ describe.skipIf(noChromium)("live page", () => {
   test("ClickHouse away: said in words, with how much is waiting", async () => {
     server.scene.clickhouse = "unavailable";
     page = await browser.page("/");
-    await page.getByText("ClickHouse does not answer.").waitFor();
+    await page.getByText("ClickHouse is unavailable.").waitFor();
     await page.getByText(/are waiting, nothing is lost/).waitFor();
   });
 
@@ -137,7 +137,7 @@ describe.skipIf(noChromium)("live page", () => {
 
   test("a key is asked for, a wrong one is refused, the right one opens the page", async () => {
     server.scene.key = "right";
-    page = await browser.page("/?range=60");
+    page = await browser.page("/?from=now-1m");
     await page.getByLabel("Viewer key").fill("wrong");
     await page.keyboard.press("Enter");
     await page.getByText("This key is not accepted.").waitFor();
@@ -145,7 +145,7 @@ describe.skipIf(noChromium)("live page", () => {
     await page.keyboard.press("Enter");
     await live(page);
     await page.locator("table.types tbody tr").first().waitFor();
-    expect(page.url()).toContain("range=60");
+    expect(page.url()).toContain("from=now-1m");
   });
 
   test("two tabs, one stream; it passes on when its tab closes", async () => {

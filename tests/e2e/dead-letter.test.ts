@@ -19,7 +19,7 @@ async function admin(statement: string): Promise<void> {
 }
 
 async function command(...words: string[]): Promise<{ code: number; out: string }> {
-  const child = Bun.spawn([process.execPath, "cli/dead-letters.ts", ...words, "--url", service.url], {
+  const child = Bun.spawn([process.execPath, "cli/sluice.ts", "dead-letters", ...words, "--url", service.url], {
     cwd: join(import.meta.dir, "../.."),
     env: { PATH: process.env.PATH ?? "", DATA_DIR: service.dataDirectory },
     stdout: "pipe",

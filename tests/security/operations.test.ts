@@ -20,8 +20,8 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-async function admin(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = Bun.spawn([process.execPath, "cli/admin.ts", ...args], {
+async function sluice(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const child = Bun.spawn([process.execPath, "cli/sluice.ts", ...args], {
     cwd: root,
     env: {
       PATH: process.env.PATH ?? "",
@@ -124,8 +124,8 @@ test.skipIf(!existsSync("/usr/bin/systemd-analyze"))(
   },
 );
 
-test("admin config shows every setting and no secret", async () => {
-  const { code, out } = await admin("config");
+test("sluice config shows every setting and no secret", async () => {
+  const { code, out } = await sluice("config");
   expect(code).toBe(0);
   expect(out).toContain(`DATA_DIR=${service.dataDirectory}\n`);
   expect(out).toContain("INGEST_KEYS=********\n");
@@ -134,8 +134,8 @@ test("admin config shows every setting and no secret", async () => {
   }
 });
 
-test("admin verify-journal passes a whole journal of a running service and finds a damaged byte", async () => {
-  const whole = await admin("verify-journal");
+test("sluice journal check passes a whole journal of a running service and finds a damaged byte", async () => {
+  const whole = await sluice("journal", "check");
   expect(whole).toMatchObject({ code: 0, err: "" });
   expect(whole.out).toContain(" 0 with damage\n");
 
@@ -152,20 +152,25 @@ test("admin verify-journal passes a whole journal of a running service and finds
   expect(damaged?.damagedBytes).toBeGreaterThan(0);
 });
 
-test("admin rotate-keys replaces one secret, keeps the rest of the file and its mode", async () => {
+test("sluice keys rotate replaces one secret, keeps the rest of the file and its mode", async () => {
   const file = join(directory, "keys");
   writeFileSync(file, "# fleet\nfleet:old-secret-0123456789:site1:\nother:other-secret-0123456789\n", { mode: 0o640 });
-  const { code, out } = await admin("rotate-keys", file, "fleet");
+  const { code, out } = await sluice("keys", "rotate", file, "fleet");
   expect(code).toBe(0);
   const secret = out.trim().split("\n").at(-1) as string;
   expect(secret).toMatch(/^[\w-]{32}$/);
   expect(readFileSync(file, "utf8")).toBe(`# fleet\nfleet:${secret}:site1:\nother:other-secret-0123456789\n`);
   expect(statSync(file).mode & 0o777).toBe(0o640);
-  expect((await admin("rotate-keys", file, "bad name")).code).toBe(2);
+  expect((await sluice("keys", "list", file)).out).toBe("fleet\tsite1:\nother\n");
+  expect((await sluice("keys", "rotate", file, "bad name")).code).toBe(2);
   expect(readFileSync(file, "utf8")).toContain(secret);
+  expect(await sluice("keys", "remove", file, "nobody")).toMatchObject({ code: 2 });
+  expect((await sluice("keys", "remove", file, "other")).code).toBe(0);
+  expect(readFileSync(file, "utf8")).toBe(`# fleet\nfleet:${secret}:site1:\n`);
+  expect((await sluice("keys", "remove", file, "fleet")).err).toContain("nothing was changed");
 });
 
-test("admin dead-letters counts by reason", async () => {
+test("sluice dead-letters summary counts by reason", async () => {
   const letter = {
     id: "j-1-0:7",
     at: "2026-01-01T00:00:00.000Z",
@@ -183,13 +188,13 @@ test("admin dead-letters counts by reason", async () => {
   };
   const file = join(service.dataDirectory, "dead-letter/2026-01-01.ndjson");
   writeFileSync(file, `${JSON.stringify(letter)}\n`);
-  const summary = await admin("dead-letters");
+  const summary = await sluice("dead-letters", "summary");
   expect(summary.out).toContain("1 dead letters");
   expect(summary.out).toContain("1 × code 27");
 });
 
 test("an unknown command and a wrong setting are one line and exit code 2", async () => {
-  const unknown = await admin("explode");
+  const unknown = await sluice("explode");
   expect(unknown.code).toBe(2);
   expect(unknown.err.trim().split("\n")).toHaveLength(1);
 });

@@ -109,6 +109,11 @@ export class DiskJournal implements Journal {
     return this.#segmentBytes + this.#keyLog.bytes;
   }
 
+  /** Bytes of a group that was refused may lie in the open segment, and would be read back from a copy of it. */
+  get inDoubt(): boolean {
+    return this.#open?.inDoubt ?? false;
+  }
+
   append(group: FrameGroup): AppendResult {
     const { rows, meta, rowCount } = group;
     if (rowCount === 0) throw new RangeError("a group holds rows");

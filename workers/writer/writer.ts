@@ -39,6 +39,8 @@ export interface Writer {
   /** ClickHouse is known from here on: inserting begins. */
   connect(store: RowStore, inserter: Inserter): void;
   query(id: number, sql: string): void;
+  /** Runs `task` at a moment when every batch is either wholly in ClickHouse or not at all; inserts wait for it. */
+  atQuietPoint(task: (store: RowStore) => Promise<void>): void;
   recoveredTaken(): void;
   /** What the main thread counted of the oldest sealed batch that it has not told of yet. */
   sealedGroups(groupsMax: number): void;
@@ -80,7 +82,8 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
   let openSinceMs = 0;
   let storedEpoch = 0;
   let inserted: Promise<void> = Promise.resolve();
-  const queries: { id: number; sql: string }[] = [];
+  /** What waits for a quiet point. None of them throws. */
+  const quietTasks: ((store: RowStore) => Promise<void>)[] = [];
 
   const recoveredEpochs = new Map<Batch, number>(journal.sealed.map((batch, index) => [batch, index + 1]));
   let recoveredTaken = Promise.withResolvers<void>();
@@ -273,7 +276,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       for (;;) {
         wakeInserter = Promise.withResolvers();
         const [, next] = journal.sealed;
-        if (next !== undefined && queries.length === 0 && theInserter.state === "ok" && !stopNow) {
+        if (next !== undefined && quietTasks.length === 0 && theInserter.state === "ok" && !stopNow) {
           ahead = begin(next);
           return current.result;
         }
@@ -293,12 +296,12 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
         probedMs = deps.monotonicNow();
         continue;
       }
-      if (!inDoubt) await answerQueries(theStore);
+      if (!inDoubt) await runQuietTasks(theStore);
       const batch = journal.sealed[0];
       if (batch === undefined) {
         if (draining && ring.empty && !appending && journal.open.rowCount === 0) return;
         wakeInserter = Promise.withResolvers();
-        const idle = journal.sealed.length === 0 && (inDoubt || queries.length === 0);
+        const idle = journal.sealed.length === 0 && (inDoubt || quietTasks.length === 0);
         if (idle) await wokenWithin(untilProbeMs);
         continue;
       }
@@ -376,16 +379,23 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
     return false;
   }
 
+  async function runQuietTasks(theStore: RowStore): Promise<void> {
+    for (let task = quietTasks.shift(); task !== undefined; task = quietTasks.shift()) await task(theStore);
+  }
+
+  function atQuietPoint(task: (store: RowStore) => Promise<void>): void {
+    quietTasks.push(task);
+    wakeInserter.resolve();
+  }
+
   /** Runs at a quiet point only: what ClickHouse holds then is exactly what has been reported as stored. */
-  async function answerQueries(theStore: RowStore): Promise<void> {
-    for (let query = queries.shift(); query !== undefined; query = queries.shift()) {
-      const epoch = storedEpoch;
-      try {
-        const body = await theStore.query(query.sql, queryTimeoutMs);
-        post({ type: "answer", id: query.id, storedEpoch: epoch, body }, [body.buffer]);
-      } catch (error) {
-        post({ type: "no_answer", id: query.id, message: error instanceof Error ? error.message : String(error) });
-      }
+  async function answer(theStore: RowStore, id: number, sql: string): Promise<void> {
+    const epoch = storedEpoch;
+    try {
+      const body = await theStore.query(sql, queryTimeoutMs);
+      post({ type: "answer", id, storedEpoch: epoch, body }, [body.buffer]);
+    } catch (error) {
+      post({ type: "no_answer", id, message: error instanceof Error ? error.message : String(error) });
     }
   }
 
@@ -452,10 +462,8 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       inserted = insertAll(theStore, theInserter);
       postStatus();
     },
-    query(id, sql) {
-      queries.push({ id, sql });
-      wakeInserter.resolve();
-    },
+    query: (id, sql) => atQuietPoint((theStore) => answer(theStore, id, sql)),
+    atQuietPoint,
     recoveredTaken: () => recoveredTaken.resolve(),
     sealedGroups: (groupsMax) => uncounted.shift()?.resolve(groupsMax),
     postStatus,

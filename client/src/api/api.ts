@@ -1,12 +1,19 @@
 import { type Accessor, createSignal } from "solid-js";
 import type { AlertHistory, Alerts, Channels, PushInfo, Rules, Silences } from "../../../contract/alerts.ts";
+import type { Changes, DeviceGroups, Facets } from "../../../contract/fleet.ts";
 import type { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } from "../../../contract/read.ts";
+import type { Session } from "../../../contract/session.ts";
+import type { SharedView, Views } from "../../../contract/views.ts";
 
 /** What each reading route answers. The shapes are the server's contract; only their types come here. */
 interface Answers {
   "/api/history": History;
   "/api/event-types": EventTypes;
   "/api/devices": Devices;
+  [groups: `/api/devices?group=${string}`]: DeviceGroups;
+  "/api/facets": Facets;
+  "/api/changes": Changes;
+  "/api/session": Session;
   "/api/events": Events;
   "/api/pipeline": PipelineDetail;
   "/api/alerts": Alerts;
@@ -15,6 +22,9 @@ interface Answers {
   "/api/alerts/silences": Silences;
   "/api/alerts/channels": Channels;
   "/api/alerts/push": PushInfo;
+  "/api/views": Views;
+  /** Of a shared link alone: the view that it shows. */
+  "/view": SharedView;
   [device: `/api/devices/${string}`]: DeviceDetail;
 }
 
@@ -33,6 +43,11 @@ export type Query = Record<string, string | readonly string[] | undefined>;
 
 export interface Api {
   get<P extends keyof Answers>(path: P, query?: Query, signal?: AbortSignal): Promise<ApiResult<Answers[P]>>;
+  /** What was asked for since `forgetAsked`: path and query of each reading request, once. */
+  asked(): string[];
+  forgetAsked(): void;
+  /** Before each path: `/shared/TOKEN` where a shared link is looked at, else empty. */
+  readonly base: string;
   /** Changes something; `T` is what the contract says of the route's answer (null where it has none). */
   change<T>(
     method: "POST" | "PUT" | "DELETE",
@@ -58,18 +73,26 @@ export function queryString(query: Query): string {
   return text === "" ? "" : `?${text}`;
 }
 
+/** `path` may have a query already. */
+function withQuery(path: string, query: Query): string {
+  const text = queryString(query);
+  return path.includes("?") ? path + text.replace("?", "&") : path + text;
+}
+
 /** Longer than the server's own query limit, so that its answer, which says more, comes first. */
 const timeoutMs = 30_000;
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-export function createApi(doFetch: Fetch): Api {
+/** @param base what comes before each path: `/shared/TOKEN` under a shared link, else empty. */
+export function createApi(doFetch: Fetch, base = ""): Api {
   const [signedOut, setSignedOut] = createSignal(false);
+  const asked = new Set<string>();
 
   const send = async (path: string, init: RequestInit): Promise<ApiResult<unknown>> => {
     const limits = [AbortSignal.timeout(timeoutMs), ...(init.signal ? [init.signal] : [])];
     try {
-      const response = await doFetch(path, { priority: "low", ...init, signal: AbortSignal.any(limits) });
+      const response = await doFetch(base + path, { priority: "low", ...init, signal: AbortSignal.any(limits) });
       if (response.status === 204) return { ok: true, data: null };
       const body: unknown = await response.json();
       if (response.ok) return { ok: true, data: body };
@@ -84,13 +107,18 @@ export function createApi(doFetch: Fetch): Api {
 
   return {
     async get<P extends keyof Answers>(path: P, query: Query = {}, signal?: AbortSignal) {
-      const answer = await send(path + queryString(query), {
+      const full = withQuery(path, query);
+      if (path !== "/api/views") asked.add(full);
+      const answer = await send(full, {
         headers: { Accept: "application/json" },
         ...(signal ? { signal } : {}),
       });
       // The one place where the contract's word is taken for the shape: the server's tests hold it to it.
       return answer as ApiResult<Answers[P]>;
     },
+    asked: () => [...asked],
+    forgetAsked: () => asked.clear(),
+    base,
     async change<T>(method: string, path: string, body?: object, signal?: AbortSignal) {
       const answer = await send(path, {
         method,

@@ -14,10 +14,21 @@ export interface Query<T> {
 }
 
 interface QueryOptions {
-  /** Asks again this long after each answer while the page is visible. */
-  everyMs?: number | (() => number);
+  /** Asks again this long after each answer while the page is visible; undefined: not until the source changes. */
+  everyMs?: number | (() => number | undefined);
   /** Drop the old data when the source changes; by default it stays until the new is there. */
   clear?: boolean;
+}
+
+/** What an `ask` gives when there is nothing to ask for yet. */
+export const notAsked: ApiFailure = { ok: false, reason: "aborted", status: 0, code: "aborted", message: "" };
+
+/** After a failure that passes by itself: the service or ClickHouse is starting, or is away for a while. */
+const retryFirstMs = 1_000;
+const retryMaxMs = 10_000;
+
+function passes(failure: ApiFailure): boolean {
+  return failure.reason === "unreachable" || failure.status === 503 || failure.status === 502;
 }
 
 /**
@@ -36,6 +47,7 @@ export function createQuery<S, T>(
   let running: AbortController | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let current: S;
+  let failures = 0;
 
   const run = async (): Promise<void> => {
     clearTimeout(timer);
@@ -48,13 +60,23 @@ export function createQuery<S, T>(
     running = undefined;
     setLoading(false);
     if (answer.ok) {
+      failures = 0;
       setData(() => answer.data);
       setFailure(undefined);
       setAtMs(Date.now());
-    } else if (answer.reason !== "aborted") setFailure(answer);
-    if (options.everyMs !== undefined && !document.hidden) {
-      timer = setTimeout(() => void run(), typeof options.everyMs === "number" ? options.everyMs : options.everyMs());
+    } else if (answer.reason !== "aborted") {
+      failures += 1;
+      setFailure(answer);
     }
+    if (document.hidden) return;
+    const waitMs = nextMs(answer.ok ? undefined : answer);
+    if (waitMs !== undefined) timer = setTimeout(() => void run(), waitMs);
+  };
+  const nextMs = (failure: ApiFailure | undefined): number | undefined => {
+    const { everyMs } = options;
+    const usualMs = typeof everyMs === "function" ? everyMs() : everyMs;
+    if (!failure || !passes(failure)) return usualMs;
+    return Math.min(usualMs ?? retryMaxMs, retryMaxMs, retryFirstMs * 2 ** Math.min(failures - 1, 8));
   };
 
   createEffect(
@@ -64,12 +86,10 @@ export function createQuery<S, T>(
       void run();
     }),
   );
-  if (options.everyMs !== undefined) {
-    makeEventListener(document, "visibilitychange", () => {
-      if (document.hidden) clearTimeout(timer);
-      else if (!running) void run();
-    });
-  }
+  makeEventListener(document, "visibilitychange", () => {
+    if (document.hidden) clearTimeout(timer);
+    else if (!running && (failures > 0 || options.everyMs !== undefined)) void run();
+  });
   onCleanup(() => {
     clearTimeout(timer);
     running?.abort();

@@ -1,34 +1,37 @@
-import { For, type JSX, onMount } from "solid-js";
+import { For, type JSX, Show } from "solid-js";
+import { createQuery } from "../api/query.ts";
+import { Dialog } from "../ui/dialog.tsx";
 import { useApp } from "./context.tsx";
 
+/** Beside those of the pages, which the table of pages has. */
 const keys: readonly [string, string][] = [
-  ["g l", "Live"],
-  ["g d", "Devices"],
-  ["g e", "Explore"],
-  ["g a", "Alerts"],
-  ["g p", "Pipeline"],
   ["/", "Search or filter"],
   ["[ ]", "Shorter or longer time range"],
-  ["Space", "Pause and resume the live page"],
-  ["f", "Force play: charts move on under the pointer"],
+  ["j k", "Next or previous row, Enter opens it"],
+  ["Space", "Pause and resume"],
+  ["f", "Keep updating on hover"],
   ["t", "Light or dark"],
   ["w", "Wall screen, Esc leaves it"],
+  ["Ctrl K", "Go to anything: pages, devices, types, actions"],
+  ["v", "Saved views and links"],
   ["?", "This help"],
 ];
 
-export default function HelpDialog(props: { onClose(): void }): JSX.Element {
+export default function HelpDialog(props: { pages: readonly [string, string][]; onClose(): void }): JSX.Element {
   const { preferences, api } = useApp();
-  let dialog!: HTMLDialogElement;
-  onMount(() => dialog.showModal());
+  const session = createQuery(
+    () => undefined,
+    (_, signal) => api.get("/api/session", {}, signal),
+  );
   const signOut = async (): Promise<void> => {
     await api.signOut();
     location.reload();
   };
   return (
-    <dialog ref={dialog} class="dialog" aria-labelledby="help-title" onClose={() => props.onClose()}>
+    <Dialog labelledBy="help-title" onClose={() => props.onClose()}>
       <h2 id="help-title">Shortcuts</h2>
       <dl class="keys">
-        <For each={keys}>
+        <For each={[...props.pages, ...keys]}>
           {([key, words]) => (
             <div>
               <dt>
@@ -54,15 +57,17 @@ export default function HelpDialog(props: { onClose(): void }): JSX.Element {
         <a href="/metrics" target="_blank" rel="noopener" data-server>
           Metrics
         </a>
-        <button type="button" class="link" onClick={() => void signOut()}>
-          Sign out
-        </button>
+        <Show when={session.data()?.viewer}>
+          <button type="button" class="link" onClick={() => void signOut()}>
+            Sign out
+          </button>
+        </Show>
       </p>
       <form method="dialog">
         <button type="submit" class="button primary">
           Close
         </button>
       </form>
-    </dialog>
+    </Dialog>
   );
 }

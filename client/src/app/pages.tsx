@@ -1,5 +1,6 @@
 import { type Component, lazy } from "solid-js";
 import { decodeDeviceSegment } from "../../../contract/device-path.ts";
+import type { Live } from "../live/live.ts";
 import LivePage from "../pages/live/live-page.tsx";
 import type { IconName } from "../ui/icons.tsx";
 import type { PageProps } from "./page-props.ts";
@@ -12,7 +13,14 @@ export interface PageEntry {
   title(params: Readonly<Record<string, string>>): string;
   readonly Page: Component<PageProps>;
   /** In the navigation; absent: reached from other pages. */
-  readonly nav?: { readonly label: string; readonly icon: IconName /** Pressed after `g`. */; readonly key: string };
+  readonly nav?: {
+    readonly label: string;
+    readonly icon: IconName;
+    /** Pressed after `g`. */
+    readonly key: string;
+    /** Beside the label, when there is something to look at: how many, and of what. */
+    readonly count?: (live: Live) => { count: number; noun: string; tone: "warn" | "bad" };
+  };
   /** The entry of the navigation that a page without one belongs to. */
   readonly under?: string;
 }
@@ -31,7 +39,12 @@ export const pages: readonly PageEntry[] = [
     path: "/devices",
     title: () => "Devices",
     Page: lazy(() => import("../pages/devices/devices-page.tsx")),
-    nav: { label: "Devices", icon: "devices", key: "d" },
+    nav: {
+      label: "Devices",
+      icon: "devices",
+      key: "d",
+      count: (live) => ({ count: live.vitals().silent, noun: "silent", tone: "warn" }),
+    },
   },
   {
     name: "device",
@@ -44,7 +57,7 @@ export const pages: readonly PageEntry[] = [
     name: "explore",
     path: "/explore",
     title: () => "Explore",
-    Page: lazy(() => import("../pages/explore/explore-page.tsx")),
+    Page: lazy(() => import("../pages/explore/explore-tabs.tsx")),
     nav: { label: "Explore", icon: "explore", key: "e" },
   },
   {
@@ -52,13 +65,23 @@ export const pages: readonly PageEntry[] = [
     path: "/alerts",
     title: () => "Alerts",
     Page: lazy(() => import("../pages/alerts/alerts-page.tsx")),
-    nav: { label: "Alerts", icon: "alerts", key: "a" },
+    nav: {
+      label: "Alerts",
+      icon: "alerts",
+      key: "a",
+      count: (live) => ({ count: live.alerts()?.total ?? 0, noun: "firing", tone: "bad" }),
+    },
   },
   {
     name: "pipeline",
     path: "/pipeline",
     title: () => "Pipeline",
     Page: lazy(() => import("../pages/pipeline/pipeline-page.tsx")),
-    nav: { label: "Pipeline", icon: "pipeline", key: "p" },
+    nav: {
+      label: "Pipeline",
+      icon: "pipeline",
+      key: "p",
+      count: (live) => ({ count: live.vitals().deadLettered, noun: "dead letters", tone: "bad" }),
+    },
   },
 ];

@@ -95,24 +95,54 @@ export interface Router {
   href(path: string, changes?: ParamChanges): string;
 }
 
+/** Where a router is. The browser's own location, or a place that only this page knows. */
+export interface RouterPlace {
+  pathname(): string;
+  search(): string;
+  /** `step`: the back button comes back here. */
+  change(pathname: string, search: string, step: boolean): void;
+}
+
+const browserPlace: RouterPlace = {
+  pathname: () => location.pathname,
+  search: () => location.search,
+  change(pathname, search, step) {
+    if (step) history.pushState(null, "", pathname + search);
+    else history.replaceState(null, "", pathname + search);
+  },
+};
+
+/** The one view of a shared link: its range can be changed, and nothing leads to another page. */
+export function createViewPlace(viewPath: string): RouterPlace {
+  const url = new URL(viewPath, location.origin);
+  let { search } = url;
+  return {
+    pathname: () => url.pathname,
+    search: () => search,
+    change(pathname, next) {
+      if (pathname === url.pathname) search = next;
+    },
+  };
+}
+
 /** One router for the page; must be called under a Solid owner. */
-export function createRouter(pages: readonly PagePath[]): Router {
-  const [path, setPath] = createSignal(location.pathname);
-  const [search, setSearch] = createSignal(location.search);
+export function createRouter(pages: readonly PagePath[], place: RouterPlace = browserPlace): Router {
+  const [path, setPath] = createSignal(place.pathname());
+  const [search, setSearch] = createSignal(place.search());
   const params = createMemo(() => new URLSearchParams(search()));
   const route = createMemo(() => parseRoute(pages, path()));
 
   const sync = (): void =>
     batch(() => {
-      setPath(location.pathname);
-      setSearch(location.search);
+      setPath(place.pathname());
+      setSearch(place.search());
     });
 
   const go = (href: string): void => {
     const url = new URL(href, location.href);
-    const query = url.search === "" ? followedSearch(location.search) : url.search;
-    const changed = url.pathname !== location.pathname;
-    if (changed || query !== location.search) history.pushState(null, "", url.pathname + query);
+    const query = url.search === "" ? followedSearch(place.search()) : url.search;
+    const changed = url.pathname !== place.pathname();
+    if (changed || query !== place.search()) place.change(url.pathname, query, true);
     sync();
     if (changed) scrollTo(0, 0);
   };
@@ -134,11 +164,9 @@ export function createRouter(pages: readonly PagePath[]): Router {
     param: (name, fallback = "") => params().get(name) ?? fallback,
     paramsUnder: (prefix) => Object.fromEntries([...params()].filter(([name]) => name.startsWith(prefix))),
     setParams(changes, options = {}) {
-      const next = applyParams(location.search, changes);
-      if (next === location.search) return;
-      const url = location.pathname + next;
-      if (options.push) history.pushState(null, "", url);
-      else history.replaceState(null, "", url);
+      const next = applyParams(place.search(), changes);
+      if (next === place.search()) return;
+      place.change(place.pathname(), next, options.push === true);
       sync();
     },
     go,

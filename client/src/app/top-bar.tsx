@@ -1,4 +1,5 @@
-import { For, type JSX, Show } from "solid-js";
+import { createMemo, For, type JSX, Show } from "solid-js";
+import { formatCompact, formatCount } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import { useApp } from "./context.tsx";
 import { type PageEntry, pages } from "./pages.tsx";
@@ -54,10 +55,26 @@ function Navigation(): JSX.Element {
           <a href={router.href(page.path)} aria-current={current(page)}>
             <Icon name={page.nav!.icon} />
             <span>{page.nav!.label}</span>
+            <NavCount page={page} />
           </a>
         )}
       </For>
     </nav>
+  );
+}
+
+function NavCount(props: { page: PageEntry }): JSX.Element {
+  const { live } = useApp();
+  const told = createMemo(() => props.page.nav?.count?.(live));
+  return (
+    <Show when={(told()?.count ?? 0) > 0 && told()}>
+      {(what) => (
+        <b class="nav-count" data-tone={what().tone} title={`${formatCount(what().count)} ${what().noun}`}>
+          {formatCompact(what().count)}
+          <span class="visually-hidden"> {what().noun}</span>
+        </b>
+      )}
+    </Show>
   );
 }
 
@@ -95,7 +112,7 @@ function ThemeButton(): JSX.Element {
   );
 }
 
-function Connection(): JSX.Element {
+export function Connection(): JSX.Element {
   const { live } = useApp();
   return (
     <p class="connection" data-kind={live.connection().kind} title={live.connection().detail}>

@@ -8,7 +8,7 @@ const sparklineSeconds = 120;
 const shared = new Float32Array(sparklineSeconds);
 
 /** The rate of one type over the last two minutes, redrawn once a second while it can be seen. */
-export function Sparkline(props: { type: string; visible: () => boolean; fill?: boolean }): JSX.Element {
+export function LiveSparkline(props: { type: string; visible: () => boolean; fill?: boolean }): JSX.Element {
   const { live, preferences } = useApp();
   let canvas!: HTMLCanvasElement;
   let size: SparklineSize | undefined;

@@ -31,29 +31,31 @@ export function drawSparkline(
   context.strokeStyle = color;
   context.lineWidth = line;
   context.lineJoin = "round";
-  context.beginPath();
-  let drawing = false;
-  let startX = 0;
-  for (let index = 0; index < values.length; index++) {
-    const value = values[index]!;
-    if (Number.isNaN(value)) {
-      drawing = false;
-      continue;
-    }
-    const x = xOf(index);
-    if (drawing) context.lineTo(x, yOf(value));
-    else {
-      context.moveTo(x, yOf(value));
-      startX = x;
-    }
-    drawing = true;
+  for (const run of runsOf(values)) {
+    context.beginPath();
+    for (let index = run.start; index < run.end; index++) context.lineTo(xOf(index), yOf(values[index]!));
+    context.stroke();
+    if (!fill) continue;
+    // Each run has its own ground: a fill across a gap would paint what nobody knows.
+    context.lineTo(xOf(run.end - 1), height);
+    context.lineTo(xOf(run.start), height);
+    context.globalAlpha = 0.12;
+    context.fillStyle = color;
+    context.fill();
+    context.globalAlpha = 1;
   }
-  context.stroke();
-  if (!fill || !drawing) return;
-  context.lineTo(width, height);
-  context.lineTo(startX, height);
-  context.globalAlpha = 0.12;
-  context.fillStyle = color;
-  context.fill();
-  context.globalAlpha = 1;
+}
+
+/** The stretches without a gap, as index ranges. */
+export function runsOf(values: Float32Array): { start: number; end: number }[] {
+  const runs: { start: number; end: number }[] = [];
+  let start = -1;
+  for (let index = 0; index <= values.length; index++) {
+    const known = index < values.length && !Number.isNaN(values[index]!);
+    if (known && start < 0) start = index;
+    if (known || start < 0) continue;
+    runs.push({ start, end: index });
+    start = -1;
+  }
+  return runs;
 }

@@ -1,108 +1,97 @@
 import "uplot/dist/uPlot.min.css";
 import uPlot from "uplot";
 import { formatTime, type TimeZone } from "../ui/format.ts";
+import { tipPlugin } from "./chart-tip.ts";
+import { touchPlugin, type XRange } from "./chart-touch.ts";
+import { niceRange } from "./nice-range.ts";
 
 export interface TimeSeries {
   label: string;
   color: string;
   dash?: readonly number[];
-  /** Fills down to zero. */
-  fill?: string;
   width?: number;
-  /** Not in the tooltip: the edge of a band. */
+  /** Not in the tooltip: a threshold. */
   quiet?: boolean;
 }
 
+/** A stretch of time that is shaded, in epoch seconds: a silence, say. */
+export interface TimeSpan {
+  fromSecond: number;
+  toSecond: number;
+}
+
 export interface TimeChartSpec {
-  series: readonly TimeSeries[];
-  /** Fills between two series (by index in `series`). */
-  band?: { from: number; to: number; color: string };
   zone: TimeZone;
   /** The y axis starts at zero; otherwise it fits the values. */
   zeroBased: boolean;
   formatY(value: number): string;
-  /** Axis, grid and text colours. */
-  ink: { text: string; grid: string };
-  /** Drag over the chart selects a range, in epoch seconds. */
-  onSelect?: (fromSecond: number, toSecond: number) => void;
+  /** Of the y axis, if it is to be shorter. */
+  formatAxis?(value: number): string;
+  /** Axis, grid, text and shade colours. */
+  ink: { text: string; grid: string; shade: string };
+  /** Charts of the same group share their crosshair. */
+  group?: string;
+  /** A few pixels high, in a row with others: no time axis, two marks on the y axis, no tooltip. */
+  small?: boolean;
+  /** A drag over the chart, or fingers, chose a range, in epoch seconds. */
+  onZoom?(fromSecond: number, toSecond: number): void;
+  /** A double click. */
+  onReset?(): void;
+  /** The crosshair is at this column of the data, here or on a chart of the same group; null: it has left. */
+  onCursor?(column: number | null): void;
+}
+
+/** Fills between two series, by index. */
+export interface Band {
+  from: number;
+  to: number;
+  color: string;
 }
 
 export interface TimeChart {
+  /** Replaces the lines inside the chart: the pointer and its tooltip stay. Data must follow. */
+  setSeries(series: readonly TimeSeries[], band?: Band): void;
   /** x in epoch seconds; null is a gap. */
   setData(data: (number | null)[][], fromSecond: number, toSecond: number): void;
+  setSpans(spans: readonly TimeSpan[]): void;
+  /** Fades all lines but this one; undefined: none. */
+  highlight(label: string | undefined): void;
   /** CSS pixels, without asking the document for them. */
   width(): number;
   stop(): void;
 }
 
-/** A chart of values over time on `host`, which gives it its size. Charts of the same `group` share their cursor. */
-export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart {
-  let from = 0;
-  let to = 1;
-  const tip = document.createElement("div");
-  tip.className = "chart-tip";
-  tip.hidden = true;
-  const font = `11px ${getComputedStyle(host).fontFamily}`;
-  const axis = { stroke: spec.ink.text, font, ticks: { show: false }, grid: { stroke: spec.ink.grid, width: 1 } };
+const fadedAlpha = 0.2;
 
-  const options: uPlot.Options = {
-    width: Math.max(1, host.clientWidth),
-    height: Math.max(1, host.clientHeight),
-    padding: [8, 20, 0, 0],
-    legend: { show: false },
-    cursor: {
-      y: false,
-      drag: { x: spec.onSelect !== undefined, y: false, setScale: false },
-      points: { size: 6 },
+/** A chart of values over time on `host`, which gives it its size. */
+export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart {
+  let shown: XRange = { from: 0, to: 1 };
+  let preview: XRange | undefined;
+  let series: readonly TimeSeries[] = [];
+  let spans: readonly TimeSpan[] = [];
+  const range = (): XRange => preview ?? shown;
+
+  const touch = touchPlugin({
+    shown: () => shown,
+    preview(next) {
+      preview = next;
+      chart.setData(chart.data);
     },
-    scales: {
-      x: { time: true, range: () => [from, to] },
-      y: { range: (_, min, max) => niceRange(min, max, spec.zeroBased) },
-    },
-    axes: [
-      {
-        ...axis,
-        grid: { show: false },
-        size: 28,
-        space: 72,
-        values: (_, splits) => {
-          const span = to - from;
-          const style = span > 2 * 86_400 ? "day" : span > 1_800 ? "minute" : "clock";
-          return splits.map((second) => formatTime(second * 1000, spec.zone, style));
-        },
-      },
-      { ...axis, size: 56, space: 36, values: (_, splits) => splits.map((value) => spec.formatY(value)) },
-    ],
-    series: [
-      {},
-      ...spec.series.map((series) => ({
-        label: series.label,
-        stroke: series.color,
-        width: series.width ?? 1.5,
-        // A round end makes a line of one step a dot; it would close the gaps of a dashed one.
-        ...(series.dash && series.dash.length > 0 ? { dash: [...series.dash] } : { cap: "round" as const }),
-        ...(series.fill ? { fill: series.fill } : {}),
-        points: { show: false },
-        spanGaps: false,
-      })),
-    ],
-    ...(spec.band ? { bands: [{ series: [spec.band.to + 1, spec.band.from + 1], fill: spec.band.color }] } : {}),
-    hooks: {
-      setCursor: [(chart) => showTip(chart, tip, spec)],
-      setSelect: [
-        (chart) => {
-          if (chart.select.width < 4) return;
-          const start = chart.posToVal(chart.select.left, "x");
-          const end = chart.posToVal(chart.select.left + chart.select.width, "x");
-          chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-          spec.onSelect?.(start, end);
-        },
+    done: ({ from, to }) => spec.onZoom?.(from, to),
+  });
+  const chart: uPlot = new uPlot(
+    {
+      ...chartOptions(host, spec, range),
+      plugins: [
+        shadePlugin(spec.ink.shade, () => spans),
+        ...(spec.small ? [] : [tipPlugin({ series: () => series, zone: spec.zone, formatY: spec.formatY })]),
+        ...(spec.onZoom ? [touch] : []),
       ],
     },
-  };
-
-  const chart = new uPlot(options, [[], ...spec.series.map(() => [])], host);
-  chart.over.append(tip);
+    [[]],
+    host,
+  );
+  chart.over.addEventListener("dblclick", () => spec.onReset?.());
   const observer = new ResizeObserver(() => {
     const { clientWidth: width, clientHeight: height } = host;
     if (width > 0 && height > 0 && (width !== chart.width || height !== chart.height)) chart.setSize({ width, height });
@@ -110,10 +99,26 @@ export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart
   observer.observe(host);
 
   return {
+    setSeries(next, band) {
+      series = next;
+      // The lines change here and are drawn with the data that follows.
+      for (let index = chart.series.length - 1; index > 0; index--) chart.delSeries(index);
+      for (const [index, each] of next.entries()) chart.addSeries(lineOf(each), index + 1);
+      chart.delBand(null);
+      if (band) chart.addBand({ series: [band.to + 1, band.from + 1], fill: band.color });
+    },
     setData(data, fromSecond, toSecond) {
-      from = fromSecond;
-      to = toSecond;
+      shown = { from: fromSecond, to: toSecond };
       chart.setData(data as uPlot.AlignedData);
+    },
+    setSpans(next) {
+      spans = next;
+      chart.redraw(false, false);
+    },
+    highlight(label) {
+      const at = label === undefined ? -1 : series.findIndex((each) => each.label === label);
+      if (at < 0) chart.setSeries(null, { focus: false });
+      else chart.setSeries(at + 1, { focus: true });
     },
     width: () => chart.width,
     stop() {
@@ -123,63 +128,97 @@ export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart
   };
 }
 
-/** A top that people can read, and that does not move with every tick: 1, 1.5, 2, 3, 4, 5, 6, 8 of its power of ten. */
-function niceRange(min: number | null, max: number | null, zeroBased: boolean): [number, number] {
-  if (min === null || max === null || !Number.isFinite(min) || !Number.isFinite(max)) return [0, 1];
-  if (!zeroBased) {
-    const room = (max - min) * 0.08 || Math.abs(max) * 0.05 || 1;
-    return [min - room, max + room];
-  }
-  const low = Math.min(0, min);
-  if (max <= 0) return [low < 0 ? -niceAbove(-low) : 0, low < 0 ? 0 : 1];
-  return [low < 0 ? -niceAbove(-low) : 0, niceAbove(max * 1.04)];
+function lineOf(series: TimeSeries): uPlot.Series {
+  return {
+    label: series.label,
+    stroke: series.color,
+    width: series.width ?? 1.5,
+    // A round end makes a line of one step a dot; it would close the gaps of a dashed one.
+    ...(series.dash && series.dash.length > 0 ? { dash: [...series.dash] } : { cap: "round" as const }),
+    points: { show: false },
+    spanGaps: false,
+  };
 }
 
-function niceAbove(value: number): number {
-  const power = 10 ** Math.floor(Math.log10(value));
-  const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((each) => each * power >= value) ?? 10;
-  return step * power;
+function chartOptions(host: HTMLElement, spec: TimeChartSpec, range: () => XRange): uPlot.Options {
+  return {
+    width: Math.max(1, host.clientWidth),
+    height: Math.max(1, host.clientHeight),
+    padding: spec.small ? [6, 8, 6, 0] : [8, 20, 0, 0],
+    legend: { show: false },
+    focus: { alpha: fadedAlpha },
+    cursor: {
+      y: false,
+      drag: { x: spec.onZoom !== undefined, y: false, setScale: false },
+      points: { size: 6 },
+      ...(spec.group === undefined ? {} : { sync: { key: spec.group, setSeries: false, scales: ["x", null] } }),
+    },
+    scales: {
+      x: { time: true, range: () => [range().from, range().to] },
+      y: { range: (_, min, max) => niceRange(min, max, spec.zeroBased) },
+    },
+    axes: chartAxes(host, spec, range),
+    series: [{}],
+    hooks: {
+      setCursor: [(chart) => spec.onCursor?.((chart.cursor.left ?? -1) < 0 ? null : (chart.cursor.idx ?? null))],
+      setSelect: [
+        (chart) => {
+          if (chart.select.width < 4) return;
+          const start = chart.posToVal(chart.select.left, "x");
+          const end = chart.posToVal(chart.select.left + chart.select.width, "x");
+          chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          // A chart that follows another's drag is told of it too; the range is one for all.
+          if (chart.cursor.event) spec.onZoom?.(start, end);
+        },
+      ],
+    },
+  };
 }
 
-const tipRowsMax = 10;
+function chartAxes(host: HTMLElement, spec: TimeChartSpec, range: () => XRange): uPlot.Axis[] {
+  const font = `11px ${getComputedStyle(host).fontFamily}`;
+  const axis = { stroke: spec.ink.text, font, ticks: { show: false }, grid: { stroke: spec.ink.grid, width: 1 } };
+  const formatAxis = spec.formatAxis ?? spec.formatY;
+  return [
+    {
+      ...axis,
+      show: spec.small !== true,
+      grid: { show: false },
+      size: 28,
+      space: 72,
+      values: (_, splits) => {
+        const { from, to } = range();
+        const span = to - from;
+        const style = span > 2 * 86_400 ? "day" : span > 1_800 ? "minute" : "clock";
+        return splits.map((second) => formatTime(second * 1000, spec.zone, style));
+      },
+    },
+    {
+      ...axis,
+      size: spec.small ? 64 : 60,
+      space: spec.small ? 22 : 36,
+      values: (_, splits) => splits.map((value) => formatAxis(value)),
+    },
+  ];
+}
 
-function showTip(chart: uPlot, tip: HTMLElement, spec: TimeChartSpec): void {
-  const { idx, left } = chart.cursor;
-  if (idx === null || idx === undefined || left === undefined || left < 0) {
-    tip.hidden = true;
-    return;
-  }
-  const second = chart.data[0][idx];
-  if (second === undefined) {
-    tip.hidden = true;
-    return;
-  }
-  const rows = spec.series
-    .map((series, index) => ({ series, value: chart.data[index + 1]?.[idx] ?? null }))
-    .filter(({ series }) => !series.quiet)
-    .sort((a, b) => (b.value ?? Number.NEGATIVE_INFINITY) - (a.value ?? Number.NEGATIVE_INFINITY))
-    .slice(0, tipRowsMax);
-  const time = document.createElement("div");
-  time.className = "chart-tip-time";
-  time.textContent = formatTime(second * 1000, spec.zone, "full");
-  tip.replaceChildren(
-    time,
-    ...rows.map(({ series, value }) => {
-      const row = document.createElement("div");
-      row.className = "chart-tip-row";
-      const mark = document.createElement("i");
-      mark.style.background = series.color;
-      const name = document.createElement("span");
-      name.textContent = series.label;
-      const text = document.createElement("b");
-      text.textContent = value === null ? "no data" : spec.formatY(value);
-      row.append(mark, name, text);
-      return row;
-    }),
-  );
-  tip.hidden = false;
-  const { clientWidth: width } = chart.over;
-  const space = 14;
-  const at = left + space + tip.offsetWidth > width ? left - space - tip.offsetWidth : left + space;
-  tip.style.transform = `translate(${Math.max(0, Math.round(at))}px, 4px)`;
+/** Under the lines: a silence is seen as a stretch of time, in every chart of the page alike. */
+function shadePlugin(color: string, spans: () => readonly TimeSpan[]): uPlot.Plugin {
+  return {
+    hooks: {
+      drawClear: [
+        (chart) => {
+          const { left, top, width, height } = chart.bbox;
+          chart.ctx.save();
+          chart.ctx.fillStyle = color;
+          for (const { fromSecond, toSecond } of spans()) {
+            const start = Math.max(left, chart.valToPos(fromSecond, "x", true));
+            const end = Math.min(left + width, chart.valToPos(toSecond, "x", true));
+            if (end > start) chart.ctx.fillRect(start, top, Math.max(1, end - start), height);
+          }
+          chart.ctx.restore();
+        },
+      ],
+    },
+  };
 }

@@ -24,9 +24,9 @@ function isDeviceUpdate(value: unknown): value is DeviceUpdate {
 
 /**
  * The device's own events as they arrive. A second stream beside the shared one, so it is open only while its page can
- * be seen; tabs on the same device share it. Must be called under a Solid owner.
+ * be seen; tabs on the same device share it. `base` is the api's. Must be called under a Solid owner.
  */
-export function createDeviceTail(deviceId: string): DeviceTail {
+export function createDeviceTail(deviceId: string, base = ""): DeviceTail {
   const [events, setEvents] = createSignal<readonly DeviceUpdate[]>([]);
   const [skipped, setSkipped] = createSignal(0);
   const [connected, setConnected] = createSignal(false);
@@ -45,7 +45,7 @@ export function createDeviceTail(deviceId: string): DeviceTail {
     if (frame === 0) frame = requestAnimationFrame(flush);
   };
   const open = (): void => {
-    const url = `/dashboard-stream${queryString({ limit: "1", device: deviceId })}`;
+    const url = `${base}/dashboard-stream${queryString({ limit: "1", device: deviceId })}`;
     stream = makeSharedStream(browserSharedStreamDeps(url), {
       onMessage(message) {
         if (message.event !== "device") return;

@@ -1,55 +1,39 @@
 import { makeEventListener } from "@solid-primitives/event-listener";
 import { type Accessor, batch, createMemo, createSignal, onCleanup } from "solid-js";
 import type { AlertsUpdate } from "../../../contract/alerts.ts";
+import type { Change } from "../../../contract/fleet.ts";
 import type { Pipeline, Update } from "../../../contract/stream.ts";
 import type { Api } from "../api/api.ts";
 import type { KeptData } from "../pwa/kept-data.ts";
+import { mergeChanges } from "./changes-feed.ts";
 import { type ConnectionView, describeConnection } from "./connection.ts";
-import { createRings, type Rings } from "./rings.ts";
-import { createLiveRow, type LiveRow } from "./row.ts";
-import { browserSharedStreamDeps, makeSharedStream } from "./shared-stream.ts";
-import type { SseState } from "./sse.ts";
-import { historyRates, parseAlerts, parseUpdate } from "./update.ts";
+import { figuresOf, type LiveFigures, noVitals, sameVitals, type Vitals, vitalsOf } from "./figures.ts";
+import { createLiveRings } from "./live-rings.ts";
+import { createLiveRows } from "./live-rows.ts";
+import type { Rings } from "./rings.ts";
+import type { LiveRow } from "./row.ts";
+import { browserSharedStreamDeps, makeSharedStream, type SharedStream } from "./shared-stream.ts";
+import type { SseMessage, SseState } from "./sse.ts";
+import { parseAlertsUpdate, parseChangesUpdate, parseUpdate } from "./update.ts";
 
 const streamUrl = "/dashboard-stream?limit=200";
-/** Live charts reach this far back; the server's window is as long. */
-const liveSeconds = 600;
-/** The ring's name for the sum of all types; no event type can be empty. */
-export const totalName = "";
 const keepEveryMs = 30_000;
-/** The most series that /api/history answers. */
-const historySeriesMax = 50;
-const storeLagSeconds = 5;
-/**
- * The stream's rate is a mean of ten seconds, so finer steps would show nothing more; and some 1,000 points in all,
- * whatever the number of types, are a quick answer on a phone too.
- */
-function backfillStepSeconds(types: number): number {
-  return [10, 15].find((step) => (Math.min(types, historySeriesMax) * liveSeconds) / step <= 1_000) ?? 30;
-}
 
 type PlayMode = "play" | "pause" | "force";
-
-interface LiveFigures {
-  rate: number;
-  eventCount: number;
-  activeDevices: number;
-  eventTypes: number;
-  windowSeconds: number;
-  /** The server's time of the update on the page, epoch ms. */
-  timestampMs: number;
-}
 
 export interface Live {
   connection: Accessor<ConnectionView>;
   /** Undefined until the first update, fresh or kept. */
   figures: Accessor<LiveFigures | undefined>;
   pipeline: Accessor<Pipeline | undefined>;
-  /** What fires now; undefined until the service has said. */
-  alerts: Accessor<AlertsUpdate | undefined>;
   /** Changes only when a type comes or goes. */
   rows: Accessor<LiveRow[]>;
-  row(type: string): LiveRow | undefined;
+  /** What has happened to devices since the page was opened, newest first. */
+  changes: Accessor<readonly Change[]>;
+  /** Alerts that fire now; undefined until the service says. */
+  alerts: Accessor<AlertsUpdate | undefined>;
+  /** For the tab's title, its icon and the navigation: current on a paused or hidden page too. */
+  vitals: Accessor<Vitals>;
   rings: Rings;
   /** The right edge of the live charts, server's clock, epoch seconds. Stands still while paused or cut off. */
   edgeSeconds(): number;
@@ -84,14 +68,13 @@ export function createLive({ api, keptData }: LiveDeps): Live {
   const [nowMs, setNowMs] = createSignal(Date.now());
   const [figures, setFigures] = createSignal<LiveFigures>();
   const [pipeline, setPipeline] = createSignal<Pipeline>();
+  const [changes, setChanges] = createSignal<readonly Change[]>([]);
   const [alerts, setAlerts] = createSignal<AlertsUpdate>();
-  const [rows, setRows] = createSignal<LiveRow[]>([]);
+  const [vitals, setVitals] = createSignal<Vitals>(noVitals, { equals: sameVitals });
   const [mode, setModeSignal] = createSignal<PlayMode>("play");
   const [kept, setKept] = createSignal(false);
-  const [aliveAtMs, setAliveAtMs] = createSignal<number>();
-
-  const rings = createRings({ seconds: liveSeconds + 60, typesMax: 256 });
-  const rowOf = new Map<string, LiveRow>();
+  const { rings, ...filling } = createLiveRings();
+  const liveRows = createLiveRows();
   const listeners = new Set<() => void>();
 
   let pending: Update | undefined;
@@ -108,44 +91,17 @@ export function createLive({ api, keptData }: LiveDeps): Live {
   let pastWanted = false;
   let pastMissing = false;
 
-  const show = (update: Update): void => {
-    let changed = false;
-    const seen = new Set<string>();
-    batch(() => {
-      for (const aggregate of update.aggregations) {
-        seen.add(aggregate.event_type);
-        const row = rowOf.get(aggregate.event_type);
-        if (row) row.apply(aggregate);
-        else {
-          rowOf.set(aggregate.event_type, createLiveRow(aggregate));
-          changed = true;
-        }
-      }
-      if (seen.size < rowOf.size) {
-        for (const type of rowOf.keys()) {
-          if (!seen.has(type)) rowOf.delete(type);
-        }
-        changed = true;
-      }
-      if (changed) setRows([...rowOf.values()]);
-      setFigures({
-        rate: update.totals.rate,
-        eventCount: update.totals.event_count,
-        activeDevices: update.totals.active_devices,
-        eventTypes: update.totals.event_types,
-        windowSeconds: update.window_seconds,
-        timestampMs: Date.parse(update.timestamp),
-      });
-      setPipeline(update.pipeline);
-    });
-  };
-
   const flush = (): void => {
     frame = 0;
     if (mode() === "pause") return;
-    if (pending) {
-      show(pending);
-      pending = undefined;
+    const update = pending;
+    pending = undefined;
+    if (update) {
+      batch(() => {
+        liveRows.apply(update.aggregations);
+        setFigures(figuresOf(update));
+        setPipeline(update.pipeline);
+      });
     }
     shownEdge = rings.newest();
     for (const listener of listeners) listener();
@@ -154,55 +110,19 @@ export function createLive({ api, keptData }: LiveDeps): Live {
     if (frame === 0) frame = requestAnimationFrame(flush);
   };
 
-  /** Seconds that this page was not there to see, filled from the stored history. Live values are never overwritten. */
   const backfill = async (): Promise<void> => {
-    if (!pastWanted || !pastMissing) return;
-    const to = rings.newest();
-    if (!Number.isFinite(to)) return;
-    const step = backfillStepSeconds(rowOf.size);
-    const query = {
-      // A step and a mean more, so that the first seconds shown are not means over what was not asked for.
-      from: isoSecond(Math.floor((to - liveSeconds) / step - 1) * step),
-      to: isoSecond(to),
-      step: String(step),
-      limit: String(historySeriesMax),
-    };
+    if (!pastWanted || !pastMissing || !Number.isFinite(rings.newest())) return;
     pastMissing = false;
-    const answer = await api.get("/api/history", query);
-    if (!answer.ok) {
-      pastMissing = true;
-      return;
-    }
-    const series = historyRates(answer.data, to - storeLagSeconds);
-    const total = new Map<number, number>();
-    for (const { type, firstSecond, rates } of series) {
-      // What came in the last seconds is not all stored yet; the live rate is a mean over them and is the better figure.
-      const newest = rings.get(type, rings.newest());
-      for (let second = firstSecond; second <= to; second++) {
-        const value = rates[second - firstSecond] ?? newest;
-        if (Number.isNaN(value)) continue;
-        total.set(second, (total.get(second) ?? 0) + value);
-        if (Number.isNaN(rings.get(type, second))) rings.set(type, second, value);
-      }
-    }
-    // With more types than a history answers, their sum is not the total.
-    if (series.length >= rowOf.size) {
-      for (const [second, value] of total) {
-        if (Number.isNaN(rings.get(totalName, second))) rings.set(totalName, second, value);
-      }
-    }
-    schedule();
+    const filled = await filling.backfill((query) => api.get("/api/history", query), liveRows.count());
+    if (filled) schedule();
+    else pastMissing = true;
   };
 
   const receive = (update: Update): void => {
     const now = Date.now();
-    const timestampMs = Date.parse(update.timestamp);
-    const second = Math.floor(timestampMs / 1000);
-    offsetMs = timestampMs - now;
-    rings.advance(second, !broken);
-    rings.zeroNewest();
-    for (const aggregate of update.aggregations) rings.set(aggregate.event_type, second, aggregate.rate);
-    rings.set(totalName, second, update.totals.rate);
+    offsetMs = Date.parse(update.timestamp) - now;
+    filling.receive(update, broken);
+    setVitals(vitalsOf(update));
     const resumed = broken;
     broken = false;
     latest = update;
@@ -221,34 +141,34 @@ export function createLive({ api, keptData }: LiveDeps): Live {
   const keep = (): void => {
     if (!latest || !holder || kept()) return;
     keptAtMs = Date.now();
-    keptData.save({ atMs: latestAtMs, update: latest, rings: snapshotRings(rings, latest) });
+    keptData.save({ atMs: latestAtMs, update: latest, rings: filling.snapshot(latest) });
   };
 
-  // Ten times a second would wake every age on the page for nothing.
-  const setAlive = (now: number): void => {
-    if (now - (aliveAtMs() ?? 0) > 900) setAliveAtMs(now);
-  };
-
-  const stream = makeSharedStream(browserSharedStreamDeps(streamUrl), {
-    onMessage(message) {
-      if (message.event === "alerts") {
-        setAlerts(parseAlerts(message.data));
-        return;
-      }
-      if (message.event !== "update") return;
+  const onMessage = (message: SseMessage): void => {
+    if (message.event === "changes") {
+      const update = parseChangesUpdate(message.data);
+      if (update) setChanges((known) => mergeChanges(known, update.changes));
+    } else if (message.event === "alerts") {
+      const update = parseAlertsUpdate(message.data);
+      if (update) setAlerts(update);
+    } else if (message.event === "update") {
       const now = Date.now();
-      setAlive(now);
-      // A hidden tab shows nobody anything: one update a second is enough for its rings.
+      // A hidden tab shows nobody anything: one update a second is enough for its rings and its title.
       if (document.hidden && now - parsedAtMs < 1_000) return;
       parsedAtMs = now;
       const update = parseUpdate(message.data);
-      if (update) receive(update);
-    },
+      if (!update) return;
+      receive(update);
+    }
+  };
+
+  const stream: SharedStream = makeSharedStream(browserSharedStreamDeps(api.base + streamUrl), {
+    onMessage,
     onState(next) {
       if (next.kind !== "open") broken = true;
       setState(next);
     },
-    onAlive: () => setAlive(Date.now()),
+    onAlive: () => undefined,
     onRole(isHolder) {
       holder = isHolder;
     },
@@ -256,39 +176,35 @@ export function createLive({ api, keptData }: LiveDeps): Live {
   const earlier = keptData.load();
   if (earlier) {
     latestAtMs = earlier.atMs;
-    restoreRings(rings, earlier.rings, Date.parse(earlier.update.timestamp));
+    filling.restore(earlier.rings, Date.parse(earlier.update.timestamp));
     setKept(true);
     latest = earlier.update;
     pending = earlier.update;
     schedule();
   }
 
+  /** Connected and quiet, the charts still move on: nothing new is also news. */
+  const moveOn = (): void => {
+    if (state().kind !== "open" || broken || mode() === "pause" || !Number.isFinite(rings.newest())) return;
+    const second = Math.floor((Date.now() + offsetMs) / 1000) - 2;
+    if (second <= rings.newest()) return;
+    rings.advance(second, true);
+    schedule();
+  };
   const timer = setInterval(() => {
     setNowMs(Date.now());
-    // Connected and quiet, the charts still move on: nothing new is also news.
-    if (state().kind === "open" && !broken && mode() !== "pause" && Number.isFinite(rings.newest())) {
-      const second = Math.floor((Date.now() + offsetMs) / 1000) - 1;
-      if (second > rings.newest()) {
-        rings.advance(second, true);
-        schedule();
-      }
-    }
+    moveOn();
+    if (pastMissing) void backfill();
   }, 1_000);
-
-  makeEventListener(window, "online", () => {
-    setOnline(true);
-    stream.retryNow();
-  });
-  makeEventListener(window, "offline", () => setOnline(false));
-  makeEventListener(window, "pagehide", keep);
-  makeEventListener(document, "visibilitychange", () => {
-    setNowMs(Date.now());
-    if (document.hidden) keep();
-    else {
-      stream.retryNow();
+  watchBrowser({
+    setOnline,
+    keep,
+    retry: () => stream.retryNow(),
+    shown() {
+      setNowMs(Date.now());
       if (latest) pending = latest;
       schedule();
-    }
+    },
   });
   onCleanup(() => {
     clearInterval(timer);
@@ -300,19 +216,27 @@ export function createLive({ api, keptData }: LiveDeps): Live {
     () => {
       const open = state().kind === "open";
       const shownAtMs = figures() ? latestAtMs : undefined;
-      return describeConnection({ state: state(), online: online() || open, nowMs: nowMs(), dataAtMs: shownAtMs });
+      return describeConnection({
+        state: state(),
+        online: online() || open,
+        nowMs: nowMs(),
+        dataAtMs: shownAtMs,
+        clickhouse: pipeline()?.clickhouse,
+        starting: pipeline()?.starting === true,
+      });
     },
     undefined,
-    { equals: (a, b) => a.kind === b.kind && a.detail === b.detail },
+    { equals: (a, b) => a.kind === b.kind && a.detail === b.detail && a.label === b.label },
   );
 
   return {
     connection,
     figures,
     pipeline,
+    rows: liveRows.rows,
+    changes,
     alerts,
-    rows,
-    row: (type) => rowOf.get(type),
+    vitals,
     rings,
     edgeSeconds: () => shownEdge,
     wantPast() {
@@ -326,10 +250,9 @@ export function createLive({ api, keptData }: LiveDeps): Live {
     mode,
     setMode(next) {
       setModeSignal(next);
-      if (next !== "pause") {
-        if (latest) pending = latest;
-        schedule();
-      }
+      if (next === "pause") return;
+      if (latest) pending = latest;
+      schedule();
     },
     nowMs,
     clockOffsetMs: () => offsetMs,
@@ -339,28 +262,26 @@ export function createLive({ api, keptData }: LiveDeps): Live {
   };
 }
 
-function isoSecond(second: number): string {
-  return new Date(second * 1000).toISOString();
+interface BrowserReactions {
+  setOnline(online: boolean): void;
+  keep(): void;
+  retry(): void;
+  /** The tab can be seen again. */
+  shown(): void;
 }
 
-/** The lines of the chart as it was, for an offline reload: the largest types only. */
-function snapshotRings(rings: Rings, update: Update): Record<string, (number | null)[]> {
-  const out = new Float32Array(liveSeconds);
-  const names = [totalName, ...update.aggregations.slice(0, 8).map((row) => row.event_type)];
-  return Object.fromEntries(
-    names.map((name) => {
-      rings.copyLast(name, liveSeconds, out);
-      return [name, Array.from(out, (value) => (Number.isNaN(value) ? null : Math.round(value * 100) / 100))];
-    }),
-  );
-}
-
-function restoreRings(rings: Rings, kept: Record<string, (number | null)[]>, timestampMs: number): void {
-  const newest = Math.floor(timestampMs / 1000);
-  rings.advance(newest, false);
-  for (const [name, values] of Object.entries(kept)) {
-    values.forEach((value, index) => {
-      if (value !== null) rings.set(name, newest - values.length + 1 + index, value);
-    });
-  }
+function watchBrowser({ setOnline, keep, retry, shown }: BrowserReactions): void {
+  makeEventListener(window, "online", () => {
+    setOnline(true);
+    retry();
+  });
+  makeEventListener(window, "offline", () => setOnline(false));
+  makeEventListener(window, "pagehide", keep);
+  makeEventListener(document, "visibilitychange", () => {
+    if (document.hidden) keep();
+    else {
+      retry();
+      shown();
+    }
+  });
 }

@@ -85,8 +85,8 @@ export function makeSharedStream(deps: SharedStreamDeps, handlers: SharedStreamH
     heardAtMs = deps.now();
     if (message.kind === "message") {
       // An answer to another tab's hello repeats what this one has.
-      const { id, event } = message.message;
-      if (id !== "" && id === newest.get(event)?.id) return;
+      const known = newest.get(message.message.event);
+      if (known && known.id === message.message.id && known.data === message.message.data) return;
       remember(message.message);
       handlers.onMessage(message.message);
     } else if (message.kind === "state") setState(message.state);

@@ -1,4 +1,5 @@
 import type { AlertsUpdate } from "../../../contract/alerts.ts";
+import type { ChangesUpdate } from "../../../contract/fleet.ts";
 import type { History } from "../../../contract/read.ts";
 import type { Update } from "../../../contract/stream.ts";
 
@@ -36,13 +37,16 @@ export function parseUpdate(text: string): Update | undefined {
   return isUpdate(value) ? value : undefined;
 }
 
-function isAlertsUpdate(value: unknown): value is AlertsUpdate {
-  return isRecord(value) && Array.isArray(value.firing) && isRecord(value.counts);
+export function parseAlertsUpdate(text: string): AlertsUpdate | undefined {
+  const value = parseJson(text);
+  return isRecord(value) && Array.isArray(value.firing) && isRecord(value.counts)
+    ? (value as unknown as AlertsUpdate)
+    : undefined;
 }
 
-export function parseAlerts(text: string): AlertsUpdate | undefined {
+export function parseChangesUpdate(text: string): ChangesUpdate | undefined {
   const value = parseJson(text);
-  return isAlertsUpdate(value) ? value : undefined;
+  return isRecord(value) && Array.isArray(value.changes) ? (value as unknown as ChangesUpdate) : undefined;
 }
 
 export interface RateSeries {

@@ -107,6 +107,16 @@ export function formatAge(seconds: number): string {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
+/** The same with its direction: just now, 14 s ago, 3 h ago. */
+export function formatAgo(seconds: number): string {
+  return seconds < 1 ? "just now" : `${formatAge(seconds)} ago`;
+}
+
+/** A count and its noun: 1 event type, 2 event types. */
+export function plural(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : nouns}`;
+}
+
 export type TimeZone = "local" | "utc";
 
 type TimeStyle = "clock" | "minute" | "day" | "minute_of_day" | "full";

@@ -49,16 +49,16 @@ export default function RuleChart(props: { rule: Rule; fired: readonly Fired[] }
     on([preferences.dark, preferences.zone], ([dark, zone]) => {
       chart?.stop();
       chart = makeTimeChart(host, {
-        series: [
-          { label: "fleet", color: seriesColor(0, dark) },
-          { label: "threshold", color: seriesColor(1, dark), dash: [7, 3], quiet: true },
-          { label: "fires", color: seriesColor(1, dark), width: 5, quiet: true },
-        ],
         zone,
         zeroBased: false,
         formatY: (value) => (Math.abs(value) >= 10_000 ? formatCompact(value) : formatValue(value)),
         ink: chartInk(host),
       });
+      chart.setSeries([
+        { label: "fleet", color: seriesColor(0, dark) },
+        { label: "threshold", color: seriesColor(1, dark), dash: [7, 3], quiet: true },
+        { label: "fires", color: seriesColor(1, dark), width: 5, quiet: true },
+      ]);
       draw();
     }),
   );

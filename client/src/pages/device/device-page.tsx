@@ -7,15 +7,17 @@ import type { DeviceDetail } from "../../../../contract/read.ts";
 import { createQuery } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
 import type { PageProps } from "../../app/page-props.ts";
+import { rangeChart } from "../../charts/history-lines.ts";
 import { createDeviceTail, tailMax } from "../../live/device-tail.ts";
-import { CurlHint } from "../../ui/curl-hint.tsx";
 import { Status, usualInterval } from "../../ui/device-status.tsx";
+import { FirstEvent } from "../../ui/first-event.tsx";
 import { formatAge, formatCount, formatTime, formatValue } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Blank, Notice } from "../../ui/notice.tsx";
 import { Segmented } from "../../ui/segmented.tsx";
+import { unitOf } from "../../ui/units.ts";
 
-const HistoryChart = lazy(() => import("../../charts/history-chart.tsx"));
+const LinesChart = lazy(() => import("../../charts/lines-chart.tsx"));
 
 const ranges = [
   { value: "900", label: "15 min" },
@@ -78,7 +80,7 @@ export default function DevicePage(props: PageProps): JSX.Element {
     () => id,
     (device, signal) => api.get("/api/events", { device_id: device, limit: "30" }, signal),
   );
-  const tail = createDeviceTail(id);
+  const tail = createDeviceTail(id, api.base);
   const rows = createMemo(() => {
     const live = tail.events();
     const oldest = live.at(-1)?.received_at;
@@ -120,7 +122,7 @@ export default function DevicePage(props: PageProps): JSX.Element {
         <section class="panel">
           <Blank title="This device has never reported">
             <p>Nothing is stored under this id. An event in its name makes it appear:</p>
-            <CurlHint deviceId={id} />
+            <FirstEvent deviceId={id} />
           </Blank>
         </section>
       </Show>
@@ -183,10 +185,10 @@ export default function DevicePage(props: PageProps): JSX.Element {
               >
                 {(data) => (
                   <Suspense fallback={<div class="chart-wait">Waiting for data</div>}>
-                    <HistoryChart
-                      kind="range"
-                      points={points()}
-                      stepSeconds={data().step_seconds}
+                    <LinesChart
+                      {...rangeChart(points(), data().step_seconds)}
+                      unit={unitOf(chosen() ?? "", detail.data()?.metadata.unit)}
+                      zeroBased={false}
                       fromSecond={Date.parse(data().from) / 1000}
                       toSecond={Date.parse(data().to) / 1000}
                       label={`Average, smallest and largest ${chosen() ?? "value"} of ${id} over time`}

@@ -4,8 +4,8 @@ import { createEffect, createMemo, createSignal, For, type JSX, on, onCleanup, S
 import type { Device } from "../../../../contract/read.ts";
 import { useApp } from "../../app/context.tsx";
 import { devicePath } from "../../app/router.ts";
-import { CurlHint } from "../../ui/curl-hint.tsx";
 import { Status, usualInterval } from "../../ui/device-status.tsx";
+import { FirstEvent } from "../../ui/first-event.tsx";
 import { formatAge, formatCount, formatTime } from "../../ui/format.ts";
 import { Blank, Notice } from "../../ui/notice.tsx";
 import { Segmented } from "../../ui/segmented.tsx";
@@ -224,7 +224,7 @@ export default function DevicesPage(): JSX.Element {
               fallback={
                 <Blank title="No device has reported yet">
                   <p>A device appears here with its first event. Send one from a terminal:</p>
-                  <CurlHint />
+                  <FirstEvent />
                 </Blank>
               }
             >

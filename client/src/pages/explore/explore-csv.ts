@@ -1,10 +1,5 @@
 import type { History } from "../../../../contract/read.ts";
-
-/** RFC 4180, and no cell that a spreadsheet would run as a formula. */
-function cell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
+import { csvCell } from "../../ui/csv.ts";
 
 /** One line for each step of each type, with every figure, whichever is drawn. */
 export function historyCsv(history: History): string {
@@ -12,7 +7,7 @@ export function historyCsv(history: History): string {
   for (const { event_type, points } of history.series) {
     for (const { time, count, avg, min, max, p50, p95, p99 } of points) {
       lines.push(
-        [time, cell(event_type), count, avg ?? "", min ?? "", max ?? "", p50 ?? "", p95 ?? "", p99 ?? ""].join(","),
+        [time, csvCell(event_type), count, avg ?? "", min ?? "", max ?? "", p50 ?? "", p95 ?? "", p99 ?? ""].join(","),
       );
     }
   }

@@ -4,44 +4,24 @@ import type { History, HistoryPoint } from "../../../../contract/read.ts";
 import type { ApiResult } from "../../api/api.ts";
 import { createQuery } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
+import type { TimeRange } from "../../app/time-expression.ts";
+import { TimePicker } from "../../app/time-picker.tsx";
+import { createTimeRange } from "../../app/time-range-state.ts";
 import { afterPaint } from "../../charts/after-paint.ts";
+import { chartPoints, refreshMs, stepSeconds } from "../../charts/ask-history.ts";
 import { withGaps, withSilence } from "../../charts/history-steps.ts";
 import { seriesMax } from "../../charts/palette.ts";
 import { Swatch } from "../../charts/swatch.tsx";
-import { CurlHint } from "../../ui/curl-hint.tsx";
+import { FirstEvent } from "../../ui/first-event.tsx";
 import { formatCount, formatDuration, formatRate, formatValue } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Blank, Notice } from "../../ui/notice.tsx";
-import { Segmented } from "../../ui/segmented.tsx";
 import type { ExploreSeries } from "./explore-chart.ts";
 import { historyCsv } from "./explore-csv.ts";
-import {
-  brushPoints,
-  chartPoints,
-  decodeTypes,
-  defaultPreset,
-  encodeTypes,
-  fromInputTime,
-  type Metric,
-  metrics,
-  type Preset,
-  parseRange,
-  presets,
-  rangeParams,
-  shiftRange,
-  stepSeconds,
-  surroundings,
-  type TimeRange,
-  toInputTime,
-  zoomOut,
-} from "./explore-view.ts";
+import { brushPoints, decodeTypes, encodeTypes, type Metric, metrics, surroundings } from "./explore-view.ts";
+import { TabChoice } from "./tab-choice.tsx";
 
 const ExploreCharts = lazy(() => afterPaint().then(() => import("./explore-charts.tsx")));
-
-/** A preset's range moves with the clock: fast enough to see, not faster than a step. */
-function refreshMs(spanMs: number): number {
-  return Math.min(60_000, Math.max(5_000, spanMs / 200));
-}
 
 /** Events of the last seconds may not be stored yet. */
 const storeLagMs = 3_000;
@@ -68,42 +48,15 @@ function metricSteps(history: History, points: readonly HistoryPoint[], metric: 
 }
 
 export default function ExplorePage(): JSX.Element {
-  const { api, router, live, preferences, shortcuts } = useApp();
-  const utc = (): boolean => preferences.zone() === "utc";
+  const { api, router, live, shortcuts } = useApp();
   const serverNow = (): number => Date.now() + live.clockOffsetMs();
 
-  const fixed = createMemo(() => parseRange(router.param("from"), router.param("to")));
-  const preset = (): Preset | "" =>
-    fixed() ? "" : (presets.find((each) => each.value === router.param("range"))?.value ?? defaultPreset);
-  const range = (): TimeRange => {
-    const known = fixed();
-    if (known) return known;
-    const seconds = presets.find((each) => each.value === preset())?.seconds ?? 3_600;
-    const toMs = serverNow();
-    return { fromMs: toMs - seconds * 1000, toMs };
-  };
+  const time = createTimeRange("now-1h");
+  const range = time.bounds;
   const metric = (): Metric => metrics.find((each) => each.value === router.param("metric"))?.value ?? "rate";
   const types = createMemo(() => decodeTypes(router.param("types")));
   const device = (): string => router.param("device");
   const compare = (): boolean => router.param("compare") !== "";
-
-  const setPreset = (value: Preset): void =>
-    router.setParams(
-      { range: value === defaultPreset ? undefined : value, from: undefined, to: undefined },
-      { push: true },
-    );
-  const setRange = (next: TimeRange): void => router.setParams(rangeParams(next), { push: true });
-  const move = (by: number): void => {
-    const current = preset();
-    if (current === "")
-      setRange(by < 0 ? shiftRange(range(), -0.5, serverNow()) : shiftRange(range(), 0.5, serverNow()));
-    else {
-      const next = presets[presets.findIndex((each) => each.value === current) + by];
-      if (next) setPreset(next.value);
-    }
-  };
-  shortcuts.add("[", () => move(-1));
-  shortcuts.add("]", () => move(1));
 
   const ask = (wanted: TimeRange, points: number, signal: AbortSignal): Promise<ApiResult<History>> =>
     api.get(
@@ -118,7 +71,7 @@ export default function ExplorePage(): JSX.Element {
       },
       signal,
     );
-  const viewKey = createMemo(() => JSON.stringify([fixed(), preset(), types(), device(), compare()]));
+  const viewKey = createMemo(() => JSON.stringify([time.spec(), types(), device(), compare()]));
   const everyMs = (): number => refreshMs(range().toMs - range().fromMs);
   const main = createQuery(
     viewKey,
@@ -154,17 +107,14 @@ export default function ExplorePage(): JSX.Element {
     },
     { everyMs: () => everyMs() * 4 },
   );
-  const typeList = createQuery(
-    createMemo(() => preset() || viewKey()),
-    (_, signal) => {
-      const { fromMs, toMs } = range();
-      return api.get(
-        "/api/event-types",
-        { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() },
-        signal,
-      );
-    },
-  );
+  const typeList = createQuery(time.spec, (_, signal) => {
+    const { fromMs, toMs } = range();
+    return api.get(
+      "/api/event-types",
+      { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() },
+      signal,
+    );
+  });
 
   const slotOf = createMemo(() => {
     const names = (main.data()?.now.series ?? []).slice(0, seriesMax).map((each) => each.event_type);
@@ -246,14 +196,6 @@ export default function ExplorePage(): JSX.Element {
   let search!: HTMLInputElement;
   shortcuts.add("/", () => search.focus());
 
-  const applyInputs = (event: SubmitEvent & { currentTarget: HTMLFormElement }): void => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const fromMs = fromInputTime(String(form.get("from")), utc());
-    const toMs = fromInputTime(String(form.get("to")), utc());
-    if (toMs > fromMs) setRange({ fromMs, toMs });
-    else setRange({ fromMs: toMs, toMs: fromMs });
-  };
   const formatMetric = (value: number | null): string => (metric() === "rate" ? formatRate(value) : formatValue(value));
   const shown = createMemo(() => {
     const data = main.data();
@@ -264,54 +206,8 @@ export default function ExplorePage(): JSX.Element {
     <div class="page">
       <div class="page-head">
         <h1>Explore</h1>
-        <Segmented label="Time range" name="preset" value={preset() as Preset} options={presets} onChange={setPreset} />
-        <div class="button-group">
-          <button
-            type="button"
-            class="button square"
-            aria-label="Earlier"
-            onClick={() => setRange(shiftRange(range(), -0.5, serverNow()))}
-          >
-            <Icon name="back" />
-          </button>
-          <button type="button" class="button" onClick={() => setRange(zoomOut(range(), serverNow()))}>
-            Zoom out
-          </button>
-          <button
-            type="button"
-            class="button square"
-            aria-label="Later"
-            onClick={() => setRange(shiftRange(range(), 0.5, serverNow()))}
-          >
-            <Icon name="forward" />
-          </button>
-        </div>
-        <form class="range-form" onSubmit={applyInputs}>
-          <label>
-            <span class="visually-hidden">From</span>
-            <input
-              type="datetime-local"
-              name="from"
-              step="1"
-              required
-              value={toInputTime(shown()?.fromMs ?? range().fromMs, utc())}
-            />
-          </label>
-          <span aria-hidden="true">–</span>
-          <label>
-            <span class="visually-hidden">To</span>
-            <input
-              type="datetime-local"
-              name="to"
-              step="1"
-              required
-              value={toInputTime(shown()?.toMs ?? range().toMs, utc())}
-            />
-          </label>
-          <button type="submit" class="button">
-            Show
-          </button>
-        </form>
+        <TabChoice />
+        <TimePicker range={time} />
       </div>
       <Show when={main.failure()}>
         {(failure) => (
@@ -438,7 +334,7 @@ export default function ExplorePage(): JSX.Element {
             fallback={
               <Blank title="No events in this range">
                 <p>Choose another range or fewer conditions. If nothing has ever been sent, this is how to begin:</p>
-                <CurlHint />
+                <FirstEvent />
               </Blank>
             }
           >
@@ -450,7 +346,7 @@ export default function ExplorePage(): JSX.Element {
                 toMs={shown()?.toMs ?? range().toMs}
                 brush={brush()}
                 label={`${metrics.find((each) => each.value === metric())?.label} by event type over time; the table below has the figures`}
-                onZoom={(fromMs, toMs) => setRange({ fromMs, toMs: Math.min(toMs, serverNow()) })}
+                onZoom={time.zoom}
                 onReady={(make) => setPng(() => make)}
               />
             </Suspense>

@@ -1,10 +1,11 @@
 import { createEffect, createSignal, type JSX, on, onCleanup, untrack } from "solid-js";
 import { useApp } from "../../app/context.tsx";
 import { chartInk } from "../../charts/ink.ts";
-import { dashes, seriesColor, seriesMax } from "../../charts/palette.ts";
+import { dashes, seriesColor } from "../../charts/palette.ts";
 import { makeTimeChart, type TimeChart } from "../../charts/time-chart.ts";
-import { totalName } from "../../live/live.ts";
+import { totalName } from "../../live/live-rings.ts";
 import { formatCompact } from "../../ui/format.ts";
+import { createRateColumns, restName } from "./rate-columns.ts";
 
 /** As often as the line moves by a pixel, between four times a second, which is smooth, and twice, which is still live. */
 const redrawMinMs = 250;
@@ -12,81 +13,78 @@ const redrawMaxMs = 500;
 
 /** Events per second of the largest types, and of all the others together as one grey line. */
 export default function LiveRateChart(props: {
-  slots: Map<string, number>;
+  /** The lines in their order, each with its colour's slot; `restName` is what the others sum up to. */
+  slots: ReadonlyMap<string, number>;
+  /** Of `slots`, the ones that are drawn. */
+  shown: readonly string[];
+  highlighted: string | undefined;
   seconds: number;
   label: string;
+  onHover(hovered: boolean): void;
+  onZoom(fromSecond: number, toSecond: number): void;
+  onReset(): void;
 }): JSX.Element {
   const { live, preferences } = useApp();
   const [hovered, setHovered] = createSignal(false);
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const columns = createRateColumns(live.rings);
   let host!: HTMLDivElement;
   let chart: TimeChart | undefined;
   let drawnAtMs = 0;
-  let withRest = false;
-  let types: string[] = [];
-  let buffers: (number | null)[][] = [];
-  const values = new Float32Array(live.rings.seconds);
 
   const draw = (): void => {
-    if (!chart) return;
     const edge = live.edgeSeconds();
-    if (!Number.isFinite(edge)) return;
+    if (!chart || !Number.isFinite(edge)) return;
     const count = untrack(() => props.seconds);
     drawnAtMs = performance.now();
-    const offset = live.rings.newest() - edge;
-    const rest: (number | null)[] | undefined = withRest ? buffers[buffers.length - 1] : undefined;
-    const names = [...types, totalName];
-    names.forEach((name, column) => {
-      live.rings.copyLast(name, Math.min(count + offset, live.rings.seconds), values);
-      const target = name === totalName ? rest : buffers[column + 1];
-      if (!target) return;
-      target.length = count;
-      for (let at = 0; at < count; at++) {
-        const value = values[at]!;
-        target[at] = Number.isNaN(value) ? null : value;
-      }
-    });
-    const seconds = buffers[0]!;
-    seconds.length = count;
-    for (let at = 0; at < count; at++) seconds[at] = edge - count + 1 + at;
-    if (rest) {
-      for (let at = 0; at < count; at++) {
-        let left = rest[at];
-        if (left === null || left === undefined) continue;
-        for (let column = 1; column <= types.length; column++) left -= buffers[column]![at] ?? 0;
-        rest[at] = Math.max(0, left);
-      }
-    }
-    chart.setData(buffers, edge - count + 1, edge);
+    chart.setData(columns.fill(count, edge), edge - count + 1, edge);
+  };
+  const setLines = (dark: boolean): void => {
+    const shown = props.shown;
+    const types = [...props.slots.keys()].filter((type) => type !== restName);
+    columns.setNames(
+      shown.map((name) => (name === restName ? totalName : name)),
+      types,
+    );
+    chart?.setSeries(
+      shown.map((name) => {
+        const slot = props.slots.get(name) ?? -1;
+        return {
+          label: name,
+          color: seriesColor(slot, dark),
+          ...(name === restName ? { width: 1 } : { dash: dashes[slot] ?? [] }),
+        };
+      }),
+    );
+    draw();
   };
 
   createEffect(
+    on([preferences.dark, preferences.zone], ([dark, zone]) => {
+      chart?.stop();
+      chart = makeTimeChart(host, {
+        zone,
+        zeroBased: true,
+        formatY: formatCompact,
+        ink: chartInk(host),
+        group: "page",
+        onZoom: props.onZoom,
+        onReset: props.onReset,
+      });
+      setLines(dark);
+    }),
+  );
+  // The lines change inside the chart: under a pointer it stays, and so does its tooltip.
+  createEffect(on([() => props.slots, () => props.shown], () => setLines(untrack(preferences.dark)), { defer: true }));
+  createEffect(on(() => props.seconds, draw, { defer: true }));
+  createEffect(
     on(
-      [() => props.slots, preferences.dark, preferences.zone, () => live.rows().length > seriesMax],
-      ([slots, dark, zone, rest]) => {
-        chart?.stop();
-        types = [...slots.keys()];
-        withRest = rest;
-        buffers = [[], ...types.map(() => []), ...(rest ? [[]] : [])];
-        chart = makeTimeChart(host, {
-          series: [
-            ...types.map((type) => ({
-              label: type,
-              color: seriesColor(slots.get(type)!, dark),
-              dash: dashes[slots.get(type)!] ?? [],
-            })),
-            ...(rest ? [{ label: "all others", color: seriesColor(-1, dark), width: 1 }] : []),
-          ],
-          zone,
-          zeroBased: true,
-          formatY: formatCompact,
-          ink: chartInk(host),
-        });
-        draw();
-      },
+      () => props.highlighted,
+      (name) => chart?.highlight(name),
+      { defer: true },
     ),
   );
-  createEffect(on(() => props.seconds, draw, { defer: true }));
+  createEffect(on(hovered, (on) => props.onHover(on), { defer: true }));
   onCleanup(
     live.onFlush(() => {
       // A chart under the pointer holds still to be read, unless told to play on.

@@ -1,9 +1,9 @@
 import { createMemo, createSignal, For, type JSX, onCleanup, Show } from "solid-js";
 import { useApp } from "../../app/context.tsx";
-import { Sparkline } from "../../charts/live-sparkline.tsx";
+import { LiveSparkline } from "../../charts/live-sparkline.tsx";
 import { Swatch } from "../../charts/swatch.tsx";
 import type { FigureName, LiveRow } from "../../live/row.ts";
-import { formatCount, formatRate, formatValue } from "../../ui/format.ts";
+import { formatCount, formatRate, formatValue, plural } from "../../ui/format.ts";
 
 const columns: readonly { name: FigureName; label: string; long: string; format(value: number | null): string }[] = [
   { name: "event_count", label: "Events", long: "Events in the window", format: formatCount },
@@ -87,9 +87,11 @@ export function TypeTable(props: {
       <div class="panel-head">
         <h2 id="types-title">Event types</h2>
         <span class="panel-note">
-          <Show when={filter() !== ""} fallback={`${formatCount(live.rows().length)} in the last ten minutes`}>
-            {formatCount(order().length)} of {formatCount(live.rows().length)}
+          <Show when={filter() !== ""} fallback={plural(live.rows().length, "type")}>
+            {formatCount(order().length)} of {plural(live.rows().length, "type")}
           </Show>
+          , <span data-testid="events">{formatCount(live.figures()?.eventCount)}</span>{" "}
+          {live.figures()?.eventCount === 1 ? "event" : "events"} in the last ten minutes
         </span>
         <label class="search slash">
           <span class="visually-hidden">Filter event types</span>
@@ -160,7 +162,7 @@ export function TypeTable(props: {
                       </button>
                     </th>
                     <td class="col-spark">
-                      <Sparkline type={row.type} visible={visible} />
+                      <LiveSparkline type={row.type} visible={visible} />
                     </td>
                     <For each={columns}>
                       {(column) => (

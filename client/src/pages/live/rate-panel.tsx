@@ -1,0 +1,71 @@
+import { createMemo, createSignal, type JSX, lazy, Show, Suspense } from "solid-js";
+import { useApp } from "../../app/context.tsx";
+import type { FleetFilter } from "../../app/fleet-filter.ts";
+import type { TimeRangeState } from "../../app/time-range-state.ts";
+import { afterPaint } from "../../charts/after-paint.ts";
+import { Legend } from "../../charts/legend.tsx";
+import { createLegend } from "../../charts/legend-state.ts";
+import { dashes } from "../../charts/palette.ts";
+import { liveSeconds } from "../../live/live-rings.ts";
+import { restName } from "./rate-columns.ts";
+import { ChartWait } from "./value-panel.tsx";
+
+const LiveRateChart = lazy(() => afterPaint().then(() => import("./live-rate-chart.tsx")));
+const StoredRateChart = lazy(() => afterPaint().then(() => import("./stored-rate-chart.tsx")));
+
+/** Events per second by type: from the stream for the last ten minutes of the whole fleet, else from what is stored. */
+export function RatePanel(props: {
+  range: TimeRangeState;
+  filter: FleetFilter;
+  slots: ReadonlyMap<string, number>;
+  onHover(hovered: boolean): void;
+}): JSX.Element {
+  const { live } = useApp();
+  const [cursorValues] = createSignal<Record<string, string>>({});
+  const streamed = createMemo(
+    () => props.range.moving() && !props.filter.active() && props.range.spanMs() <= liveSeconds * 1000 + 500,
+  );
+  const hasFigures = createMemo(() => live.figures() !== undefined);
+  const hasRest = createMemo(() => live.rows().length > props.slots.size);
+  const slots = createMemo(() => new Map([...props.slots, ...(hasRest() ? [[restName, -1] as const] : [])]));
+  const names = createMemo(() => [...slots().keys()]);
+  const legend = createLegend(names);
+  const common = () => ({
+    slots: slots(),
+    shown: legend.shown(),
+    highlighted: legend.hovered(),
+    onZoom: (from: number, to: number) => props.range.zoom(from * 1000, to * 1000),
+    onReset: () => props.range.reset(),
+    label: `Events per second by type, ${props.range.label()}. The table of event types has the newest figures.`,
+  });
+  return (
+    <section class="panel rate-panel" aria-labelledby="rate-title">
+      <div class="panel-head">
+        <h2 id="rate-title">Events per second</h2>
+        <span class="panel-note">by type{streamed() ? ", mean of ten seconds" : ", from what is stored"}</span>
+      </div>
+      <div class="chart-box tall">
+        <Show when={hasFigures()} fallback={<ChartWait />}>
+          <Suspense fallback={<ChartWait />}>
+            <Show
+              when={streamed()}
+              fallback={<StoredRateChart {...common()} range={props.range} filter={props.filter} />}
+            >
+              <LiveRateChart {...common()} seconds={Math.round(props.range.spanMs() / 1000)} onHover={props.onHover} />
+            </Show>
+          </Suspense>
+        </Show>
+      </div>
+      <Legend
+        label="Event types of the chart"
+        state={legend}
+        items={names().map((name) => ({
+          name,
+          slot: slots().get(name) ?? -1,
+          dash: dashes[slots().get(name) ?? -1] ?? [],
+          ...(cursorValues()[name] === undefined ? {} : { value: cursorValues()[name]! }),
+        }))}
+      />
+    </section>
+  );
+}
