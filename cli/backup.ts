@@ -1,9 +1,8 @@
-/** `sluice backup DIR`: copies everything that a running service has accepted. Entry point. */
+/** `sluice backup DIR`: copies everything that a running service has accepted. */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import packageJson from "../package.json" with { type: "json" };
 import { parseConfig } from "../server/config/config.ts";
-import { ConfigError } from "../server/config/config-error.ts";
 import { requestSnapshot } from "../workers/backup/request.ts";
 import { checkBackup } from "../workers/backup/restore.ts";
 import { BackupError, checkTarget, writeBackup } from "../workers/backup/write.ts";
@@ -31,13 +30,23 @@ export async function backup(args: readonly string[]): Promise<number> {
   if (values.help) return say(help);
   if (given === undefined || more.length > 0) return complain("backup: one directory is needed; --help tells more", 2);
   const directory = resolve(given);
-  if (values.check) {
-    const { files, taken_at } = checkBackup(directory);
-    return say(`${directory}: ${files.length} files of ${taken_at}, whole\n`);
+  try {
+    return await (values.check ? check(directory) : make(directory, values.base));
+  } catch (error) {
+    if (error instanceof BackupError) return complain(error.message, 1);
+    throw error;
   }
+}
+
+function check(directory: string): number {
+  const { files, taken_at } = checkBackup(directory);
+  return say(`${directory}: ${files.length} files of ${taken_at}, whole\n`);
+}
+
+async function make(directory: string, earlier: string | undefined): Promise<number> {
   checkTarget(directory);
   const dataDirectory = resolve(parseConfig(process.env).storage.dataDirectory);
-  const base = values.base === undefined ? null : resolve(values.base);
+  const base = earlier === undefined ? null : resolve(earlier);
   const held = await requestSnapshot(dataDirectory);
   try {
     const options = { directory, dataDirectory, base, release: packageJson.version };
@@ -58,14 +67,4 @@ function say(text: string): number {
 function complain(text: string, code: number): number {
   process.stderr.write(`${text}\n`);
   return code;
-}
-
-if (import.meta.main) {
-  try {
-    process.exitCode = await backup(process.argv.slice(2));
-  } catch (error) {
-    if (error instanceof BackupError) process.exitCode = complain(error.message, 1);
-    else if (error instanceof ConfigError || error instanceof TypeError) process.exitCode = complain(error.message, 2);
-    else throw error;
-  }
 }

@@ -6,7 +6,7 @@ import { scanFrames } from "../workers/journal/frame-scan.ts";
 import { Window } from "../workers/journal/window.ts";
 
 const bufferBytes = 1 << 20;
-const journalFile = /\.(seg|done|keys)$/;
+const journalFile = /\.(seg|done)$|^keys-\d+\.log$/;
 
 export interface CheckedFile {
   readonly name: string;

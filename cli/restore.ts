@@ -1,10 +1,9 @@
-/** `sluice restore DIR`: makes a data directory out of a backup. Entry point. */
+/** `sluice restore DIR`: makes a data directory out of a backup. */
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { lockDirectory } from "../base/directory-lock.ts";
 import { parseConfig } from "../server/config/config.ts";
-import { ConfigError } from "../server/config/config-error.ts";
 import { type RestoreEngine, restoreBackup } from "../workers/backup/restore.ts";
 import { BackupError } from "../workers/backup/write.ts";
 import { connectClickHouse } from "../workers/clickhouse-client.ts";
@@ -33,6 +32,16 @@ export async function restore(args: readonly string[]): Promise<number> {
   const [given, ...more] = positionals;
   if (values.help) return say(help);
   if (given === undefined || more.length > 0) return complain("restore: one directory is needed; --help tells more", 2);
+  try {
+    return await into(resolve(given));
+  } catch (error) {
+    if (error instanceof BackupError) return complain(error.message, 1);
+    throw error;
+  }
+}
+
+/** From the backup in this directory, into DATA_DIR. */
+async function into(backup: string): Promise<number> {
   const config = parseConfig(process.env);
   const { database } = config.clickHouse;
   const { retentionDays } = config.batching;
@@ -43,7 +52,7 @@ export async function restore(args: readonly string[]): Promise<number> {
   try {
     const manifest = await restoreBackup(
       { openEngine, say: (line) => say(`${line}\n`) },
-      { backup: resolve(given), dataDirectory, database, retentionDays },
+      { backup, dataDirectory, database, retentionDays },
     );
     const journal = checkJournal(dataDirectory);
     const rows = journal.filter(({ name }) => name.endsWith(".seg")).reduce((sum, file) => sum + file.rows, 0);
@@ -85,14 +94,4 @@ function say(text: string): number {
 function complain(text: string, code: number): number {
   process.stderr.write(`${text}\n`);
   return code;
-}
-
-if (import.meta.main) {
-  try {
-    process.exitCode = await restore(process.argv.slice(2));
-  } catch (error) {
-    if (error instanceof BackupError) process.exitCode = complain(error.message, 1);
-    else if (error instanceof ConfigError || error instanceof TypeError) process.exitCode = complain(error.message, 2);
-    else throw error;
-  }
 }

@@ -44,6 +44,16 @@ const commands: readonly Command[] = [
     load: async () => (await import("./journal.ts")).journal,
   },
   {
+    name: "backup",
+    summary: "copy everything that a running service has accepted, or check a copy",
+    load: async () => (await import("./backup.ts")).backup,
+  },
+  {
+    name: "restore",
+    summary: "make a data directory out of a backup",
+    load: async () => (await import("./restore.ts")).restore,
+  },
+  {
     name: "config",
     summary: "every setting with its value in force, and whether they can be used",
     load: async () => (await import("./config.ts")).config,

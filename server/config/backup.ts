@@ -1,5 +1,5 @@
 import { duration, integer, text } from "./kinds.ts";
-import { group, type Values } from "./setting.ts";
+import { group } from "./setting.ts";
 
 export const backup = group("Backups", {
   root: {
@@ -21,5 +21,3 @@ export const backup = group("Backups", {
     help: "scheduled backups kept; older ones are removed once a newer one is whole",
   },
 });
-
-export type BackupSettings = Values<typeof backup>;

@@ -1,5 +1,5 @@
 import { flag, integer, list, oneOf, text } from "./kinds.ts";
-import { group, type Values } from "./setting.ts";
+import { group } from "./setting.ts";
 
 export const listen = group("Listening", {
   host: {
@@ -36,8 +36,6 @@ export const listen = group("Listening", {
     help: "ingest: no ClickHouse writer; writer: no ingestion; both need REDIS_URL",
   },
 });
-
-export type ListenSettings = Values<typeof listen>;
 
 const loopbackHosts = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/;
 

@@ -17,6 +17,10 @@ export interface ControlOptions {
 
 /** Longer than an insert may take; past it there is something wrong with ClickHouse, and a backup has to wait. */
 const snapshotTimeoutMs = 120_000;
+const beatMs = 500;
+const newline = 0x0a;
+/** An asker that was killed is noticed within this. */
+const releaseWaitMs = 5_000;
 /** What the kernel takes for the path of a socket. */
 const pathMaxBytes = 107;
 const onlyEmbedded = "CLICKHOUSE_URL is set: back up that server with its own BACKUP";
@@ -33,6 +37,7 @@ export function createControlSocket(deps: ControlDeps, options: ControlOptions):
 
   async function take(): Promise<SnapshotResult> {
     if (!options.embedded) return { ok: false, reason: onlyEmbedded };
+    for (let waitedMs = 0; held !== null && waitedMs < releaseWaitMs; waitedMs += beatMs) await Bun.sleep(beatMs);
     if (held !== null) return { ok: false, reason: "another backup is being made" };
     // The engine writes other characters than these in its own way.
     const name = `backup_${crypto.randomUUID().replaceAll("-", "")}`;
@@ -61,12 +66,23 @@ export function createControlSocket(deps: ControlDeps, options: ControlOptions):
     const line = new TextEncoder().encode(`${JSON.stringify(result)}\n`);
     if (!result.ok) return new Response(line);
     const { name } = result.snapshot;
-    return new Response(
-      new ReadableStream({
-        start: (controller) => controller.enqueue(line),
-        cancel: () => release(name),
-      }),
-    );
+    const letGo = (): void => {
+      clearInterval(beat);
+      release(name);
+    };
+    // An asker that has gone is noticed by what is sent to it, and by the runtime, whichever is first.
+    const beat = setInterval(() => stream?.enqueue(new Uint8Array([newline])), beatMs);
+    let stream: ReadableStreamDefaultController<Uint8Array> | undefined;
+    request.signal.addEventListener("abort", letGo);
+    if (request.signal.aborted) letGo();
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        stream = controller;
+        controller.enqueue(line);
+      },
+      cancel: letGo,
+    });
+    return new Response(body);
   }
 
   const server = open();

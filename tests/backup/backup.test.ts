@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSyn
 import { join } from "node:path";
 import { startService, until } from "../../testing/test-service.ts";
 import { command, createFolder, serveRestored, startLoad, verifyStored } from "./rig.ts";
+import { runRounds } from "./rounds.ts";
 
 const folder = createFolder();
 afterAll(() => folder.remove());
@@ -178,3 +179,9 @@ test("backups are made by the schedule and kept by number", async () => {
     await service.dispose();
   }
 }, 60_000);
+
+test("SIGKILL in a backup and in a restore: whole or refused", async () => {
+  const { backupsCut, backupsWhole, restoresCut, restoresWhole } = await runRounds(2, 7, () => undefined);
+  expect(backupsCut + backupsWhole).toBe(2);
+  expect(restoresCut + restoresWhole).toBe(2);
+}, 120_000);

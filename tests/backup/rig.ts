@@ -23,7 +23,7 @@ export function command(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): RunningCommand {
-  const child = Bun.spawn([process.execPath, `cli/${name}.ts`, ...words], {
+  const child = Bun.spawn([process.execPath, "cli/sluice.ts", name, ...words], {
     cwd: root,
     env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", DATA_DIR: dataDirectory, ...environment },
     stdin: "ignore",
