@@ -103,8 +103,11 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
     if (status.journalFailure !== null) refusing.push(`the journal cannot be written: ${status.journalFailure}`);
     if (deps.counts().journalFull) refusing.push("the journal is full (JOURNAL_MAX_BYTES)");
     if (status.clickhouse !== "ok") {
-      const why = status.lastError === null ? "" : `: ${status.lastError.message}`;
-      degraded.push(`ClickHouse is ${status.clickhouse}${why}`);
+      const { clickhouse, lastError } = status;
+      // Without an error it has not been asked yet: the embedded engine is starting.
+      degraded.push(
+        lastError === null ? "ClickHouse is starting" : `ClickHouse is ${clickhouse}: ${lastError.message}`,
+      );
     }
     if (status.deadLetterFailure !== null) degraded.push(`inserting waits: ${status.deadLetterFailure}`);
     const mqtt = deps.mqtt()?.state();

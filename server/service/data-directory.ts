@@ -7,6 +7,8 @@ import { ConfigError } from "../config/config-error.ts";
 /** Where each part keeps its files. */
 export interface DataDirectory {
   readonly path: string;
+  /** No service has run on it before. */
+  readonly fresh: boolean;
   readonly journal: string;
   readonly deadLetters: string;
   readonly access: string;
@@ -30,9 +32,11 @@ export function openDataDirectory(given: string): DataDirectory {
       `DATA_DIR=${given}: a restore into it was not finished; run it again, or empty the directory`,
     );
   }
+  const journal = join(path, "journal");
   return {
     path,
-    journal: join(path, "journal"),
+    fresh: !existsSync(journal),
+    journal,
     deadLetters: join(path, "dead-letter"),
     access: join(path, "access"),
     release: lock.release,

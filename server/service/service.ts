@@ -1,6 +1,7 @@
 import type { Log } from "../../base/log.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { connectClickHouse } from "../../workers/clickhouse-client.ts";
+import type { EmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
 import type { Config } from "../config/groups.ts";
 import { withoutCredentials } from "../config/secrets.ts";
 import { assembleParts } from "./assembly.ts";
@@ -11,11 +12,14 @@ import { openBackups } from "./open-backups.ts";
 import { openClickHouse } from "./open-clickhouse.ts";
 import { recoverJournal } from "./recovery.ts";
 import { shutDown } from "./shutdown.ts";
+import type { Welcome } from "./welcome.ts";
 
 const { version } = packageJson;
 const queryTimeoutMs = 20_000;
 
 export interface Service {
+  /** What to tell about the first start on a data directory; null on a later one. */
+  readonly welcome: Welcome | null;
   /** Takes no more events, flushes within SHUTDOWN_TIMEOUT, ends everything. Later calls change nothing. */
   stop(why: string): Promise<void>;
   /** Reads the files of keys and the certificate again. */
@@ -38,11 +42,15 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   const { log } = deps;
   const instance = crypto.randomUUID();
   let closing = false;
+  // An engine that is stopped while it starts is no reason to complain.
+  const onUnusable = (reason: string): void => {
+    if (!closing) deps.onUnusable(reason);
+  };
 
   const directory = openDataDirectory(config.storage.dataDirectory);
   const doors = openAccess({ log }, config, directory.access);
   const { access } = doors;
-  const { address, embedded } = await openClickHouse(deps, config.clickHouse, directory.path);
+  const { address, embedded } = await openClickHouse({ log, onUnusable }, config.clickHouse, directory.path);
   const reader = connectClickHouse(address, {
     url: address.urls[0] as string,
     database: config.clickHouse.database,
@@ -53,7 +61,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
     config,
   );
   const recovered = await recoverJournal({ log, parts, instance }, config.redis.url);
-  parts.writer.connect(address);
+  const connected = connectWhenStarted(embedded, () => parts.writer.connect(address));
   const backups = openBackups({ log, writer: parts.writer, version }, config, directory.path);
   parts.mqtt?.start();
   const listener = await openFront({ log, parts, doors, reader, version }, config);
@@ -62,11 +70,18 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
 
   let stopped: Promise<void> | undefined;
   return {
+    welcome: directory.fresh
+      ? {
+          url: listener.url.origin,
+          dataDirectory: directory.path,
+          keysNeeded: config.access.ingestKeys !== "",
+        }
+      : null,
     stop(why) {
       const timeoutMs = config.storage.shutdownTimeoutMs;
       if (!closing) log("info", `${why}: no more events are taken; flushing`, { timeout_seconds: timeoutMs / 1000 });
       closing = true;
-      stopped ??= shutDown({ log, parts, embedded, listener, backups, access, directory }, timeoutMs);
+      stopped ??= shutDown({ log, parts, embedded, connected, listener, backups, access, directory }, timeoutMs);
       return stopped;
     },
     reload() {
@@ -74,4 +89,9 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
       listener.reload();
     },
   };
+}
+
+/** Until the embedded engine has first answered there is nothing to try, and nothing wrong. */
+async function connectWhenStarted(embedded: EmbeddedClickHouse | undefined, connect: () => void): Promise<void> {
+  if (embedded === undefined || (await embedded.started).ok) connect();
 }

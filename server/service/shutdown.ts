@@ -13,6 +13,8 @@ export interface ShutdownDeps {
   readonly log: Log;
   readonly parts: Parts;
   readonly embedded: EmbeddedClickHouse | undefined;
+  /** Resolves once the writer knows ClickHouse: there is no flushing before. */
+  readonly connected: Promise<void>;
   readonly listener: Listener;
   readonly backups: { stop(): Promise<void> };
   readonly access: { stop(): void };
@@ -32,6 +34,7 @@ export async function shutDown(deps: ShutdownDeps, timeoutMs: number): Promise<v
   await parts.mqtt?.stop(Math.min(mqttStopMs, leftMs()));
   await Promise.race([parts.ingest.close(), Bun.sleep(timeoutMs)]);
   parts.epochs.close();
+  if (parts.pipeline.current().pending > 0) await Promise.race([deps.connected, Bun.sleep(leftMs())]);
   const rows = await parts.writer.stop(leftMs());
   await parts.ingest.giveUp();
   parts.aggregator.stop();

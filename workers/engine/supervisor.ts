@@ -136,7 +136,7 @@ export function createEmbeddedClickHouse(
           stopping = true;
           refusal = ready.reason;
         }
-        deps.log("error", `embedded ClickHouse: ${ready.reason}`);
+        if (!stopping || ready.final) deps.log("error", `embedded ClickHouse: ${ready.reason}`);
       }
       await running.exited;
       share?.stop();
