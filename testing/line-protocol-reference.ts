@@ -21,7 +21,7 @@ export interface ReferencePoint {
   readonly timeMs: number | null;
 }
 
-const measurement = String.raw`(?:\\[, ]|\\(?![, ])|[^\\, \n])+`;
+const measurement = String.raw`(?:\\[,= "]|\\(?![,= "])|[^\\, \n])+`;
 const tagName = String.raw`(?:\\[,= ]|\\(?![,= ])|[^\\,= \n])+`;
 const fieldName = String.raw`(?:\\[,= "]|\\(?![,= "])|[^\\,= \n])+`;
 const float = String.raw`-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?`;
@@ -76,7 +76,7 @@ function readPoint(match: RegExpExecArray, line: number, options: ReferenceOptio
   const device = tags.find(([key]) => key === deviceTag)?.[1] ?? options.place;
   if (!device || [...device].length > limits.deviceIdCharacters) return undefined;
 
-  const prefix = name.replace(/\\([, ])/g, "$1");
+  const prefix = name.replace(/\\([,= "])/g, "$1");
   const fields = new Map<string, ReferenceField>();
   for (const [, rawKey = "", raw = ""] of fieldList.matchAll(new RegExp(`(?:,|^)(${fieldName})=(${value})`, "g"))) {
     const key = rawKey.replace(/\\([,= "])/g, "$1");
@@ -108,7 +108,7 @@ function readValue(raw: string): { value: number | null; text: string | null } |
   if (raw.endsWith("u") ? BigInt.asUintN(64, whole) !== whole : BigInt.asIntN(64, whole) !== whole) return undefined;
   const isExact = whole <= BigInt(Number.MAX_SAFE_INTEGER) && whole >= BigInt(Number.MIN_SAFE_INTEGER);
   const value = Number(whole);
-  return { value: value === 0 && raw.startsWith("-") ? -0 : value, text: isExact ? null : String(whole) };
+  return { value, text: isExact ? null : String(whole) };
 }
 
 function toMilliseconds(time: bigint, precision: ReferenceOptions["precision"]): number {

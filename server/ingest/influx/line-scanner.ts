@@ -208,7 +208,7 @@ export class LineScanner implements PlacedEvent {
       if (isSpecial[byte] !== 0) {
         if (byte === comma || byte === space || byte === newline) break;
         const escaped = body[at + 1];
-        if (byte === backslash && (escaped === comma || escaped === space)) {
+        if (byte === backslash && (escaped === comma || escaped === space || escaped === equals || escaped === quote)) {
           byte = escaped;
           at++;
         }
@@ -462,7 +462,8 @@ export class LineScanner implements PlacedEvent {
     this.#at = end + 1;
     if (!this.#atFieldEnd()) return this.#bad("a field's value is not a number");
     if (suffix === 117 && negative) return this.#bad("an unsigned number is negative");
-    fields.value[index] = negative ? -rounded : rounded;
+    // InfluxDB has no negative zero among its integers.
+    fields.value[index] = negative && rounded > 0 ? -rounded : rounded;
     if (rounded <= Number.MAX_SAFE_INTEGER) return true;
     const first = firstDigit(body, negative ? start + 1 : start, end);
     if (end - first > 20) return this.#bad("an integer is out of range");
