@@ -54,6 +54,11 @@ const commands: readonly Command[] = [
     load: async () => (await import("./restore.ts")).restore,
   },
   {
+    name: "doctor",
+    summary: "look whether it can run here, and what to do where it cannot",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  {
     name: "config",
     summary: "every setting with its value in force, and whether they can be used",
     load: async () => (await import("./config.ts")).config,
