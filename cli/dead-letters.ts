@@ -4,6 +4,7 @@ import { lockDirectory } from "../base/directory-lock.ts";
 import { parseConfig } from "../server/config/config.ts";
 import { type DeadLetter, readDeadLetters, readReplays } from "../workers/writer/dead-letter.ts";
 import { replayLetters } from "../workers/writer/replay.ts";
+import { serviceUrl } from "./service-client.ts";
 
 const help = `Dead letters: events that ClickHouse refused. DATA_DIR says where; the service may be running
 
@@ -35,7 +36,7 @@ export async function deadLetters(args: readonly string[]): Promise<number> {
   });
   const [command, ...ids] = positionals;
   if (values.help || command === undefined) return say(help, values.help ? 0 : 2);
-  const { listen, storage } = parseConfig(process.env);
+  const { storage } = parseConfig(process.env);
   const directory = join(storage.dataDirectory, "dead-letter");
   switch (command) {
     case "summary":
@@ -52,12 +53,11 @@ export async function deadLetters(args: readonly string[]): Promise<number> {
       const lock = lockDirectory(directory);
       if (!lock.ok) return complain("another replay is running on this directory");
       try {
-        const host = listen.host.includes(":") ? `[${listen.host.replace(/^\[|\]$/g, "")}]` : listen.host;
         const result = await replayLetters(
           { fetch, now: () => new Date(), pause: (ms) => Bun.sleep(ms), say: warn },
           {
             directory,
-            url: values.url ?? `http://${host}:${listen.port}`,
+            url: values.url ?? serviceUrl(process.env),
             key: values.key ?? null,
             force: values.force,
           },

@@ -44,6 +44,11 @@ const commands: readonly Command[] = [
     load: async () => (await import("./journal.ts")).journal,
   },
   {
+    name: "alerts",
+    summary: "what fires, the rules, whether a rule or a file of them is right",
+    load: async () => (await import("./alerts.ts")).alerts,
+  },
+  {
     name: "backup",
     summary: "copy everything that a running service has accepted, or check a copy",
     load: async () => (await import("./backup.ts")).backup,

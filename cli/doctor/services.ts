@@ -6,6 +6,7 @@ import type { Config } from "../../server/config/groups.ts";
 import { withoutCredentials } from "../../server/config/secrets.ts";
 import { connectClickHouse } from "../../workers/clickhouse-client.ts";
 import { createEmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
+import { urlOf } from "../service-client.ts";
 import { bad, type Finding, note, ok, reasonOf } from "./finding.ts";
 
 const answerTimeoutMs = 3_000;
@@ -15,10 +16,9 @@ const clockDifferenceMs = 2_000;
 
 /** What the service's own port says: a service that runs, nobody, or somebody else. */
 export async function examineService(config: Config): Promise<{ running: boolean; findings: Finding[] }> {
-  const { host, port } = config.listen;
-  const secure = config.tls.certFile !== "";
-  const at = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
-  const url = `${secure ? "https" : "http"}://${at.includes(":") ? `[${at}]` : at}:${port}`;
+  const { port } = config.listen;
+  const url = urlOf(config);
+  const at = new URL(url).hostname.replace(/^\[|\]$/g, "");
   const ready = await ask(`${url}/readyz`);
   if (ready !== null && isReadiness(ready.body)) {
     const { status, degraded = [], reasons = [] } = ready.body;
