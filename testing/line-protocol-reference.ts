@@ -27,7 +27,7 @@ const fieldName = String.raw`(?:\\[,= "]|\\(?![,= "])|[^\\,= \n])+`;
 const float = String.raw`-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?`;
 const boolean = "t|T|true|True|TRUE|f|F|false|False|FALSE";
 const quoted = String.raw`"(?:\\["\\]|\\(?!["\\])|[^"\\])*"`;
-const value = String.raw`(?:-?\d+[iu]|${float}|${boolean}|${quoted})(?=[, ]|\r?(?:\n|$(?![\s\S])))`;
+const value = String.raw`(?:-?\d+[iut]|${float}|${boolean}|${quoted})(?=[, ]|\r?(?:\n|$(?![\s\S])))`;
 const lineEnd = String.raw`\r?(?=\n|$(?![\s\S]))`;
 const point = new RegExp(
   String.raw`(${measurement})((?:,${tagName}=${tagName})*) [ \t]*(?![ \t])(${fieldName}=${value}(?:,${fieldName}=${value})*)` +
@@ -102,7 +102,7 @@ function readValue(raw: string): { value: number | null; text: string | null } |
   }
   if (/^[tT]/.test(raw)) return { value: 1, text: null };
   if (/^[fF]/.test(raw)) return { value: 0, text: null };
-  if (!/[iu]$/.test(raw)) return Number.isFinite(Number(raw)) ? { value: Number(raw), text: null } : undefined;
+  if (!/[iut]$/.test(raw)) return Number.isFinite(Number(raw)) ? { value: Number(raw), text: null } : undefined;
   const whole = BigInt(raw.slice(0, -1));
   if (raw.endsWith("u") && raw.startsWith("-")) return undefined;
   if (raw.endsWith("u") ? BigInt.asUintN(64, whole) !== whole : BigInt.asIntN(64, whole) !== whole) return undefined;

@@ -169,6 +169,14 @@ export const protocolPaths: ApiDocument["paths"] = {
       responses: { "204": { description: "with `X-Influxdb-Version`" } },
     },
   },
+  "/settings": {
+    get: {
+      summary: "Which line protocol it speaks, as QuestDB answers",
+      tags: ["Write: other protocols"],
+      security: [],
+      responses: { "200": { description: "version 1", content: json(Type.Object({ config: Type.Object({}) })) } },
+    },
+  },
   "/health": {
     get: {
       summary: "Whether it takes events, as InfluxDB answers",

@@ -9,6 +9,7 @@ export interface LineCase {
 /** Each stands in docs/protocols.md with its reason. */
 export const differences = [
   "unsigned",
+  "QuestDB time",
   "time bounds",
   "field named time",
   "type conflict",
@@ -159,6 +160,7 @@ export const lineCorpus: readonly LineCase[] = [
     "m v=--1u NOW",
   ]),
   ...differ("unsigned", ["m v=1u NOW", "m v=0u NOW", "m v=18446744073709551615u NOW"]),
+  ...differ("QuestDB time", ["m v=1700000000000000t NOW", "m v=-1t NOW"]),
   // Booleans.
   ...agree([
     "m v=t NOW",

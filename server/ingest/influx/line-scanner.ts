@@ -28,6 +28,10 @@ const equals = 61;
 const backslash = 92;
 const underscore = 95;
 
+const integerSuffix = 105;
+const unsignedSuffix = 117;
+const timeSuffix = 116;
+
 const fnvOffset = 0x811c9dc5;
 const fnvPrime = 0x01000193;
 
@@ -429,7 +433,7 @@ export class LineScanner implements PlacedEvent {
       digits++;
     }
     const suffix = body[at];
-    if ((suffix === 105 || suffix === 117) && digits > 0)
+    if ((suffix === integerSuffix || suffix === unsignedSuffix || suffix === timeSuffix) && digits > 0)
       return this.#integer(index, start, at, suffix, negative, integer);
     let fraction = 0;
     if (suffix === dot) {
@@ -455,20 +459,20 @@ export class LineScanner implements PlacedEvent {
     return true;
   }
 
-  /** Digits and `i` or `u`. What a double does not hold is kept as text, too. */
+  /** Digits and `i`, `u`, or `t` for QuestDB's times in microseconds. What a double does not hold is kept as text, too. */
   #integer(index: number, start: number, end: number, suffix: number, negative: boolean, rounded: number): boolean {
     const body = this.#body;
     const fields = this.#fields;
     this.#at = end + 1;
     if (!this.#atFieldEnd()) return this.#bad("a field's value is not a number");
-    if (suffix === 117 && negative) return this.#bad("an unsigned number is negative");
+    if (suffix === unsignedSuffix && negative) return this.#bad("an unsigned number is negative");
     // InfluxDB has no negative zero among its integers.
     fields.value[index] = negative && rounded > 0 ? -rounded : rounded;
     if (rounded <= Number.MAX_SAFE_INTEGER) return true;
     const first = firstDigit(body, negative ? start + 1 : start, end);
     if (end - first > 20) return this.#bad("an integer is out of range");
     const magnitude = BigInt(latin1(body, first, end));
-    const max = suffix === 117 ? uint64Max : negative ? int64Max + 1n : int64Max;
+    const max = suffix === unsignedSuffix ? uint64Max : negative ? int64Max + 1n : int64Max;
     if (magnitude > max) return this.#bad("an integer is out of range");
     fields.value[index] = Number(negative ? -magnitude : magnitude);
     fields.textStart[index] = this.#to;

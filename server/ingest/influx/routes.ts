@@ -6,6 +6,9 @@ import { createQueryFormat } from "./query-format.ts";
 /** What clients look for before they speak line protocol; 1.8 is the last of the version that has all of these routes. */
 const versionHeaders = { "X-Influxdb-Version": "1.8.10", "X-Influxdb-Build": "Sluice" };
 
+/** What QuestDB's clients ask: of the versions of its own dialect, the first is line protocol as everybody has it. */
+const questDbSettings = { config: { "line.proto.support.versions": [1] } };
+
 const unparsed = { parse: "none" } as const;
 
 export interface InfluxDeps {
@@ -29,6 +32,7 @@ export function createInfluxRoutes(deps: InfluxDeps, options: LineFormatOptions)
     .post("/query", ({ request }) => query(request), unparsed)
     .get("/ping", ping)
     .head("/ping", ping)
+    .get("/settings", () => Response.json(questDbSettings))
     .get("/health", tellHealth)
     .head("/health", tellHealth);
 }
