@@ -1,5 +1,22 @@
-/** One cell by RFC 4180, and none that a spreadsheet would run as a formula. */
+/** RFC 4180, and no cell that a spreadsheet would run as a formula. A number may begin with a minus. */
 export function csvCell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) && !/^-?\d+(\.\d+)?$/.test(text) ? `'${text}` : text;
+  const isNumber = /^-?\d+(\.\d+)?(e[-+]?\d+)?$/i.test(text);
+  const safe = !isNumber && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+/** A line without its end. */
+export function csvLine(cells: readonly string[]): string {
+  return cells.map(csvCell).join(",");
+}
+
+/** Hands a text to the browser as a file. */
+export function saveFile(text: string, name: string, type: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The download has its own hold on the data once it has begun.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -8,6 +8,8 @@ import {
   formatRate,
   formatTime,
   formatValue,
+  plural,
+  reportingInterval,
 } from "./format.ts";
 
 describe("numbers", () => {
@@ -57,6 +59,17 @@ describe("times", () => {
     expect(formatAge(0.4)).toBe("now");
     expect(formatAge(61)).toBe("1 min");
     expect(formatAge(90_000)).toBe("1 d");
+  });
+  test("a reporting interval is about", () => {
+    expect(reportingInterval(1.03)).toBe("about 1 s");
+    expect(reportingInterval(0.26)).toBe("about 300 ms");
+    expect(reportingInterval(0.003)).toBe("under 50 ms");
+    expect(reportingInterval(300)).toBe("about 5 min");
+    expect(reportingInterval(null)).toBe("–");
+  });
+  test("a count agrees with its noun", () => {
+    expect(plural(1, "event type")).toBe("1 event type");
+    expect(plural(1_200, "event type")).toBe("1,200 event types");
   });
   test("UTC is UTC wherever the browser is", () =>
     expect(formatTime(Date.UTC(2026, 0, 1, 13, 4, 5), "utc")).toBe("13:04:05"));

@@ -117,6 +117,18 @@ export function plural(count: number, noun: string, nouns = `${noun}s`): string 
   return `${formatCount(count)} ${count === 1 ? noun : nouns}`;
 }
 
+/** Below this, an interval says more about how events are batched than about the device. */
+const shortestSeconds = 0.05;
+
+/** A median has more digits than it deserves: about 1 s, about 5 min. */
+export function reportingInterval(seconds: number | null): string {
+  if (seconds === null) return "–";
+  if (seconds < shortestSeconds) return `under ${formatDuration(shortestSeconds)}`;
+  if (seconds >= 10) return `about ${formatDuration(seconds)}`;
+  const rounded = Number(seconds.toPrecision(1));
+  return `about ${rounded < 1 ? formatDuration(rounded) : `${rounded} s`}`;
+}
+
 export type TimeZone = "local" | "utc";
 
 type TimeStyle = "clock" | "minute" | "day" | "minute_of_day" | "full";

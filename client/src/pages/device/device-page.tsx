@@ -9,9 +9,9 @@ import { useApp } from "../../app/context.tsx";
 import type { PageProps } from "../../app/page-props.ts";
 import { rangeChart } from "../../charts/history-lines.ts";
 import { createDeviceTail, tailMax } from "../../live/device-tail.ts";
-import { Status, usualInterval } from "../../ui/device-status.tsx";
+import { Status } from "../../ui/device-status.tsx";
 import { FirstEvent } from "../../ui/first-event.tsx";
-import { formatAge, formatCount, formatTime, formatValue } from "../../ui/format.ts";
+import { formatAge, formatCount, formatTime, formatValue, reportingInterval } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Blank, Notice } from "../../ui/notice.tsx";
 import { Segmented } from "../../ui/segmented.tsx";
@@ -151,7 +151,7 @@ export default function DevicePage(props: PageProps): JSX.Element {
           </div>
           <div class="figure">
             <dt>Usual interval</dt>
-            <dd class="figure-value">{detail.data() ? usualInterval(detail.data()!.interval_seconds) : "–"}</dd>
+            <dd class="figure-value">{detail.data() ? reportingInterval(detail.data()!.interval_seconds) : "–"}</dd>
             <dd class="figure-note">median between two reports</dd>
           </div>
           <div class="figure">
