@@ -6,17 +6,20 @@ const Cursor = Type.Union([Type.String(), Type.Null()], {
   description: "pass as ?cursor= for the next page; null at the end",
 });
 
-/**
- * What can happen to a device. `outage` is a group of devices that fell silent together (all of `site-4`, say); it has no
- * device of its own.
- */
-export const changeKinds = ["silent", "online", "new", "metadata", "outage"] as const;
+/** What happens to one device. */
+export const deviceChangeKinds = ["silent", "online", "new", "metadata"] as const;
+/** The same of a group of devices at once: all of `site-4` fell silent, say. Such a change has no device of its own. */
+export const groupChangeKinds = ["outage", "recovery", "arrival", "rollout"] as const;
+export const changeKinds = [...deviceChangeKinds, ...groupChangeKinds] as const;
 export const ChangeKind = Type.Union([
   Type.Literal("silent"),
   Type.Literal("online"),
   Type.Literal("new"),
   Type.Literal("metadata"),
   Type.Literal("outage"),
+  Type.Literal("recovery"),
+  Type.Literal("arrival"),
+  Type.Literal("rollout"),
 ]);
 export type ChangeKind = Static<typeof ChangeKind>;
 
@@ -33,11 +36,12 @@ export const ChangeDetail = Type.Object({
   group: Type.Optional(
     Type.Object(
       { key: Type.String(), value: Type.String() },
-      { description: "outage: what the devices share; silent: the outage that the device is part of" },
+      { description: "what the devices of a group change have in common; absent: nothing but the moment" },
     ),
   ),
-  devices: Type.Optional(Type.Integer({ description: "outage: how many devices fell silent" })),
-  of: Type.Optional(Type.Integer({ description: "outage: how many devices the group has" })),
+  devices: Type.Optional(Type.Integer({ description: "of a group change: how many devices it is about" })),
+  of: Type.Optional(Type.Integer({ description: "of a group change: how many devices the group, or the fleet, has" })),
+  folded: Type.Optional(Type.Boolean({ description: "of a device: a group change stands for this one" })),
 });
 export type ChangeDetail = Static<typeof ChangeDetail>;
 
@@ -49,7 +53,10 @@ export const Change = Type.Object({
 });
 export type Change = Static<typeof Change>;
 
-/** GET /api/changes, newest first. With `fold=1` an outage stands for the devices that it names. */
+/**
+ * GET /api/changes, newest first. Without `kind` (may repeat) what happened to devices; with `fold=1` group changes stand for the
+ * devices that they are about.
+ */
 export const Changes = Type.Object({ changes: Type.Array(Change), cursor: Cursor });
 export type Changes = Static<typeof Changes>;
 

@@ -1,7 +1,7 @@
 import { hashDeviceId, RowBinaryReader, TruncatedRowError } from "../../contract/row.ts";
 import type { Pipeline, TypeAggregate, Update } from "../../contract/stream.ts";
 import { blockSeconds, blockShift, CellCollector, type Cells } from "./cells.ts";
-import { DeviceTable, devicesMax } from "./device-table.ts";
+import { type DeviceListener, DeviceTable, devicesMax, receiptOf } from "./device-table.ts";
 import { LiveWindow, rateSeconds, type TypeTotals, windowSeconds } from "./live-window.ts";
 import { ObservationQueue } from "./observation-queue.ts";
 import { PendingEpochs } from "./pending.ts";
@@ -28,6 +28,8 @@ export interface AggregatorDeps {
   countDevices?(fromSecond: number): Promise<number | null>;
   /** An answer that could not be understood, or a query that threw. The view keeps what it had. */
   onError(error: unknown): void;
+  /** Follows the devices for longer than the window. */
+  deviceListener?: DeviceListener;
   /** With several instances: what became pending here, for the others. Not to be kept or changed. */
   onPending?(lane: number, epoch: number, cells: Cells): void;
   /** Lets other work run between slices of a long piece. Default: the next turn of the event loop. */
@@ -81,6 +83,10 @@ export interface Aggregator {
   /** Moves the window to now, starts queries that are due. True when the view differs from the one at the last call. */
   tick(): boolean;
   buildUpdate(limit: number, pipeline: Pipeline): Update;
+  /** ClickHouse has told what it holds of the window; before that the view has only what came since the start. */
+  readonly complete: boolean;
+  /** When a device was heard, as far as it is in the window: see `DeviceTable`. */
+  readonly receipts: Pick<DeviceTable, "receipt" | "forget">;
   readonly stats: AggregatorStats;
   /** No further queries; the answer of the one in flight is ignored. */
   stop(): void;
@@ -185,6 +191,7 @@ class LiveAggregator implements Aggregator {
   #sweepBlock = 0;
   #whole = true;
   #querying = false;
+  complete = false;
   #nextQueryAt = 0;
   #askingDevices = false;
   #nextDevicesAt = 0;
@@ -208,9 +215,19 @@ class LiveAggregator implements Aggregator {
     this.types = new TypeTable(options.eventTypesMax);
     const nowSecond = Math.floor(deps.now() / 1000);
     this.#window = new LiveWindow(nowSecond);
-    this.#devices = new DeviceTable(this.#window.fromSecond, options.devicesMax ?? devicesMax);
+    this.#devices = this.#createDeviceTable(this.#window.fromSecond);
     this.#maintainedSecond = nowSecond;
   }
+
+  #createDeviceTable(fromSecond: number): DeviceTable {
+    return new DeviceTable(fromSecond, this.#options.devicesMax ?? devicesMax, this.#deps.deviceListener ?? null);
+  }
+
+  /** The table is another one once the clock was set back. */
+  readonly receipts: Aggregator["receipts"] = {
+    receipt: (hashA, hashB) => this.#devices.receipt(hashA, hashB),
+    forget: (hashA, hashB) => this.#devices.forget(hashA, hashB),
+  };
 
   get stats(): AggregatorStats {
     return {
@@ -250,16 +267,18 @@ class LiveAggregator implements Aggregator {
     const { fromSecond, toSecond } = this.#window;
     let { collector } = lanes[0] as Lane;
     const devices = this.#devices;
+    const receipt = receiptOf(this.#deps.monotonicNow());
     for (let index = 0; index < n; index++) {
       const at = (takenTotal + index) & mask;
       const second = seconds[at] as number;
       if (second < fromSecond || second > toSecond) {
         this.#groups++;
+        this.#deps.deviceListener?.heard(hashesA[at] as number, hashesB[at] as number);
         continue;
       }
       if (lanes.length > 1) ({ collector } = lanes[(hashesA[at] as number) % lanes.length] as Lane);
       collector.observe(types[at] as number, second, values[at] as number);
-      devices.observe(hashesA[at] as number, hashesB[at] as number, second);
+      devices.observe(hashesA[at] as number, hashesB[at] as number, second, receipt);
     }
     queue.take(n);
   }
@@ -446,10 +465,12 @@ class LiveAggregator implements Aggregator {
       });
       for (const partial of pending.partials) for (const cells of partial.parts) this.#window.add(cells);
     }
-    this.#devices = new DeviceTable(fromSecond, this.#options.devicesMax ?? devicesMax);
+    this.#devices.leave();
+    this.#devices = this.#createDeviceTable(fromSecond);
     this.#nextDevicesAt = 0;
     this.#nextQueryAt = 0;
     this.#whole = true;
+    this.complete = false;
     this.#maintainedSecond = nowSecond;
     this.#changed = true;
   }
@@ -500,6 +521,7 @@ class LiveAggregator implements Aggregator {
   async #refresh(): Promise<void> {
     this.#querying = true;
     try {
+      const whole = this.#whole;
       const blocks = this.#chooseBlocks();
       this.#rollupQueries++;
       try {
@@ -507,12 +529,18 @@ class LiveAggregator implements Aggregator {
         if (this.#stopped) return;
         if (answer.ok) {
           await this.#apply(blocks, answer.body, answer.storedEpochs);
+          if (whole && !this.complete) {
+            this.complete = true;
+            this.#changed = true;
+          }
         } else {
           this.#rollupFailures++;
+          this.#whole ||= whole;
           for (const block of blocks) this.#dirty.add(block);
         }
       } catch (error) {
         this.#rollupFailures++;
+        this.#whole ||= whole;
         for (const block of blocks) this.#dirty.add(block);
         throw error;
       }

@@ -185,6 +185,55 @@ describe("GET /api/devices", () => {
   });
 });
 
+describe("the filter on metadata", () => {
+  test("finds devices by the newest value of a key, of several keys, or without it", async () => {
+    const database = await store.createDatabase();
+    const routes = createTestRoutes(database.client);
+    const odd = "x\x1fy, 'z' \\";
+    await database.insert(
+      [
+        eventOf("a", baseMs, { metadata: { site: "north", firmware: "1" } }),
+        eventOf("b", baseMs, { metadata: { site: "south", firmware: "1" } }),
+        eventOf("c", baseMs, { metadata: { site: "north", firmware: "2" } }),
+        eventOf("c", baseMs + 1, { metadata: { site: "south", firmware: "2" } }),
+        eventOf("d", baseMs),
+        eventOf("e", baseMs, { metadata: { site: odd, "k'ey\x1f": "v" } }),
+      ],
+      "fleet",
+    );
+    const find = async (query: TestQuery) => {
+      const page = await routes.get(Devices, "/api/devices", query);
+      expect(page.total).toBe(page.devices.length);
+      return page.devices.map((device) => device.device_id).join("");
+    };
+    expect(await find({ "meta.site": "north" })).toBe("a");
+    expect(await find({ "meta.site": "south" })).toBe("bc");
+    expect(await find({ "meta.site": ["south", "north"] })).toBe("abc");
+    expect(await find({ "meta.site": "south", "meta.firmware": "1" })).toBe("b");
+    expect(await find({ "meta.site": odd })).toBe("e");
+    expect(await find({ "meta.k'ey\x1f": "v" })).toBe("e");
+    expect(await find({ "meta.site": "" })).toBe("d");
+    expect(await find({ "meta.site": "' OR 1 --" })).toBe("");
+    const page = await routes.get(Devices, "/api/devices", { search: "c" });
+    expect(page.devices[0]?.metadata).toEqual({ site: "south", firmware: "2" });
+  });
+
+  test("is refused when there is too much of it, and belongs to a cursor", async () => {
+    const database = await store.createDatabase();
+    const routes = createTestRoutes(database.client);
+    await database.insert(
+      ["a", "b", "c"].map((id) => eventOf(id, baseMs, { metadata: { site: "north" } })),
+      "fleet",
+    );
+    const many = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`meta.${index}`, "x"]));
+    for (const query of [many, { "meta.": "x" }, { "meta.site": "x".repeat(1_025) }]) {
+      expect(await routes.refused("/api/devices", query)).toMatchObject({ status: 400, code: "invalid_parameter" });
+    }
+    const { cursor } = await routes.get(Devices, "/api/devices", { "meta.site": "north", limit: 2 });
+    expect((await routes.refused("/api/devices", { cursor: cursor ?? "" })).message).toStartWith("cursor: ");
+  });
+});
+
 describe("a device's own interval", () => {
   /** Each inner list is one batch. */
   const reports = async (batches: readonly (readonly number[])[]): Promise<(atMs: number) => Promise<Device>> => {
@@ -200,11 +249,44 @@ describe("a device's own interval", () => {
   const range = (count: number, step: number, start = 0) =>
     Array.from({ length: count }, (_, index) => start + index * step);
 
-  test("silent means: nothing for more than twice the interval and a second", async () => {
+  test("silent means: a report is a second late", async () => {
     const device = await reports(range(6, 10).map((at) => [at]));
     const last = baseMs + 50 * secondMs;
-    expect(await device(last + 21_000)).toMatchObject({ interval_seconds: 10, status: "online" });
-    expect(await device(last + 21_001)).toMatchObject({ interval_seconds: 10, status: "silent" });
+    expect(await device(last + 11_000)).toMatchObject({ interval_seconds: 10, status: "online", silent_since: null });
+    expect(await device(last + 11_001)).toMatchObject({
+      interval_seconds: 10,
+      status: "silent",
+      silent_since: new Date(last + 11_000).toISOString(),
+    });
+  });
+
+  test("a device that wavers is given what it takes, at most twice its interval; one outage does not count", async () => {
+    const wavering = await reports([0, 10, 24, 34, 40, 54].map((at) => [at]));
+    const last = baseMs + 54 * secondMs;
+    expect(await wavering(last + 15_000)).toMatchObject({ interval_seconds: 10, status: "online" });
+    expect(await wavering(last + 15_001)).toMatchObject({ status: "silent" });
+    const outages = await reports([0, 10, 500, 510, 1_000, 1_010].map((at) => [at]));
+    expect(await outages(baseMs + 1_031_000)).toMatchObject({ interval_seconds: 10, status: "online" });
+    expect(await outages(baseMs + 1_031_001)).toMatchObject({ status: "silent" });
+    const once = await reports([0, 10, 20, 500, 510, 520].map((at) => [at]));
+    expect(await once(baseMs + 531_001)).toMatchObject({ interval_seconds: 10, status: "silent" });
+  });
+
+  test("with too few reports to tell, twice the interval and a second", async () => {
+    const device = await reports([[0], [10], [20]]);
+    expect(await device(baseMs + 41_000)).toMatchObject({ interval_seconds: 10, status: "online" });
+    expect(await device(baseMs + 41_001)).toMatchObject({ status: "silent" });
+  });
+
+  test("silence is counted from the receipt, not from the device's clock", async () => {
+    const database = await store.createDatabase();
+    for (const seconds of range(6, 10)) {
+      const sent = { ...eventOf("d", baseMs + (seconds - 3_000) * secondMs), received_at: baseMs + seconds * secondMs };
+      await database.insert([sent], `batch-${seconds}`);
+    }
+    const at = (atMs: number) => createTestRoutes(database.client, () => atMs).get(DeviceDetail, "/api/devices/d");
+    expect(await at(baseMs + 61_000)).toMatchObject({ interval_seconds: 10, status: "online" });
+    expect(await at(baseMs + 61_001)).toMatchObject({ status: "silent" });
   });
 
   test("ten readings at once are one report", async () => {
@@ -262,6 +344,7 @@ describe("GET /api/devices/ID", () => {
       last_seen: new Date(baseMs + 3_000).toISOString(),
       event_count: 5,
       status: "silent",
+      silent_since: new Date(baseMs + 5_500).toISOString(),
       interval_seconds: 0.75,
       event_types: [
         {

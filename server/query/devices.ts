@@ -1,7 +1,11 @@
 import { Elysia } from "elysia";
 import { isLonger, limits } from "../../contract/limits.ts";
 import type { Device, DeviceDetail, Devices } from "../../contract/read.ts";
+import { fleetDevices, isSilent } from "../fleet/device-query.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { decodeMetadata } from "../fleet/metadata-text.ts";
 import { type CursorValues, decodeCursor, encodeCursor } from "./cursor.ts";
+import { type MetadataFilter, metadataConditions, metadataParameters, readMetadataFilter } from "./metadata-filter.ts";
 import { readParameters } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";
 import { answer, invalidParameter, jsonAnswer, Refusal } from "./refusal.ts";
@@ -19,8 +23,6 @@ const sortColumns = Object.keys(sortKeys) as SortColumn[];
 const sorts = sortColumns.flatMap((column) => [column, `-${column}`] as const);
 type Sort = (typeof sorts)[number];
 
-/** A device whose interval is not known yet counts as silent after twice this and a second. */
-const unknownIntervalSeconds = 30;
 /** Types and counts of one device are taken from its last days: it bounds what a request reads on any fleet. */
 const detailDays = 30;
 const detailTypesMax = 1_000;
@@ -28,35 +30,47 @@ const detailTypesMax = 1_000;
 interface DevicesAsk {
   search: string;
   status: (typeof statuses)[number] | undefined;
+  /** All of these. */
+  metadata: MetadataFilter;
   sort: Sort;
   limit: number;
   after: CursorValues | undefined;
 }
 
+export interface DeviceRoutesDeps {
+  readonly reader: Reader;
+  /** Everything received before this is stored, epoch milliseconds: a device is judged by what ClickHouse can know of it. */
+  readonly completeTo: () => number;
+  /** What is known of the fleet at this moment. */
+  readonly fleet: Pick<Fleet, "find" | "volatileKeys">;
+}
+
 /** GET /api/devices and GET /api/devices/ID. */
-export function createDeviceRoutes(deps: { reader: Reader; now: () => number }) {
-  const { reader, now } = deps;
+export function createDeviceRoutes(deps: DeviceRoutesDeps) {
+  const { reader, completeTo, fleet } = deps;
   return new Elysia({ name: "devices" })
     .get("/api/devices", ({ request }) =>
       answer(request, async (signal) => {
-        const parameters = readParameters(new URL(request.url), ["search", "status", "sort", "limit", "cursor"]);
+        const parameters = readParameters(new URL(request.url), listParameters);
         const search = parameters.text("search", limits.deviceIdCharacters) ?? "";
         const status = parameters.choice("status", statuses);
         const sort = parameters.choice("sort", sorts) ?? "device_id";
         const limit = parameters.integer("limit", 1, limits.pageMax) ?? limits.pageDefault;
         const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
-        const scope = ["devices", search, status ?? "", sort];
+        const metadata = readMetadataFilter(parameters);
+        const scope = ["devices", search, status ?? "", sort, metadata];
         const after = cursor === undefined ? undefined : decodeCursor(cursor, scope, ["integer", "string"]);
 
-        const ask = { search, status, sort, limit, after };
-        const nowMs = now();
-        const rows = await reader.rows<DeviceRow>(createDevicesQuery(ask, nowMs), signal);
+        const ask = { search, status, metadata, sort, limit, after };
+        const completeMs = completeTo();
+        const rows = await reader.rows<DeviceRow>(createDevicesQuery(ask, completeMs), signal);
         const page = rows.slice(0, limit);
         const last = page.at(-1);
         return jsonAnswer<Devices>({
-          devices: page.map(createDevice),
+          // Who asked for the silent ones gets those that the filter found, whatever has happened since.
+          devices: page.map((row) => createDevice(row, status === undefined)),
           cursor: rows.length > limit && last ? encodeCursor(scope, [last.sort_key, last.device_id]) : null,
-          total: rows[0]?.total ?? (after === undefined ? 0 : await countDevices(ask, nowMs, signal)),
+          total: rows[0]?.total ?? (after === undefined ? 0 : await countDevices(ask, completeMs, signal)),
         });
       }),
     )
@@ -65,25 +79,40 @@ export function createDeviceRoutes(deps: { reader: Reader; now: () => number }) 
         const url = new URL(request.url);
         readParameters(url, []);
         const deviceId = decodeDeviceId(url.pathname.slice("/api/devices/".length));
-        const [row] = await reader.rows<DeviceRow>(createDeviceQuery(deviceId, now()), signal);
+        const [row] = await reader.rows<DeviceRow>(createDeviceQuery(deviceId, completeTo()), signal);
         if (row === undefined) throw new Refusal("not_found", "No event of this device has been stored.");
         const types = await reader.rows<TypeRow>(createTypesQuery(row), signal);
-        const [newest] = await reader.rows<Pick<DeviceDetail, "metadata">>(createMetadataQuery(row), signal);
-        return jsonAnswer<DeviceDetail>({
-          ...createDevice(row),
-          event_types: types.map(createType),
-          metadata: newest?.metadata ?? {},
-        });
+        return jsonAnswer<DeviceDetail>({ ...createDevice(row, true), event_types: types.map(createType) });
       }),
     );
 
   /** For a page behind the last device, which has no row that could say it. */
-  async function countDevices(ask: DevicesAsk, nowMs: number, signal: AbortSignal): Promise<number> {
-    const query = createDevicesQuery({ ...ask, limit: 1, after: undefined }, nowMs);
+  async function countDevices(ask: DevicesAsk, completeMs: number, signal: AbortSignal): Promise<number> {
+    const query = createDevicesQuery({ ...ask, limit: 1, after: undefined }, completeMs);
     const [row] = await reader.rows<DeviceRow>(query, signal);
     return row?.total ?? 0;
   }
+
+  /** `live`: its status is that of this moment, where this process follows the device. */
+  function createDevice(row: DeviceRow, live: boolean): Device & { metadata: Record<string, string> } {
+    const known = live ? fleet.find(row.device_id) : null;
+    const silent = known?.silent ?? row.silent === 1;
+    const silentSinceMs = known?.silentSinceMs ?? row.heard_ms + row.silent_after_ms;
+    const metadata = Object.entries(decodeMetadata(row.metadata_text) ?? {});
+    return {
+      device_id: row.device_id,
+      first_seen: new Date(row.first_seen).toISOString(),
+      last_seen: new Date(row.last_seen).toISOString(),
+      event_count: row.event_count,
+      status: silent ? "silent" : "online",
+      interval_seconds: row.interval_seconds,
+      silent_since: silent ? new Date(silentSinceMs).toISOString() : null,
+      metadata: Object.fromEntries(metadata.filter(([key]) => !fleet.volatileKeys.has(key))),
+    };
+  }
 }
+
+const listParameters = ["search", "status", "sort", "limit", "cursor", metadataParameters];
 
 /** The ID is one path segment, percent-encoded; a slash that was not encoded is taken as part of it. */
 function decodeDeviceId(segment: string): string {
@@ -108,43 +137,19 @@ interface DeviceRow {
   last_seen: number;
   event_count: number;
   interval_seconds: number | null;
+  heard_ms: number;
+  silent_after_ms: number;
+  metadata_text: string;
   silent: 0 | 1;
   sort_key: number;
   total: number;
 }
 
-const createDevice = (row: DeviceRow): Device => ({
-  device_id: row.device_id,
-  first_seen: new Date(row.first_seen).toISOString(),
-  last_seen: new Date(row.last_seen).toISOString(),
-  event_count: row.event_count,
-  status: row.silent === 1 ? "silent" : "online",
-  interval_seconds: row.interval_seconds,
-});
+const deviceColumns = `
+  device_id, first_ms AS first_seen, last_ms AS last_seen, events AS event_count, interval_seconds,
+  heard_ms, silent_after_ms, metadata_text, ${isSilent} AS silent`;
 
-/**
- * One row a device, with its own usual interval and whether it is silent: no event for more than twice the interval plus a
- * second. The interval is the median gap between its last reports (ddl/003_devices.sql); with a single report, the
- * mean gap of the events in it; null with a single event, or when all have one time.
- */
-const devicesWithStatus = (where: string): string => `
-  SELECT
-    device_id, first_ms, last_ms, events,
-    arrayPopFront(arrayDifference(arrayCompact(groupArraySortedMerge(8)(recent_reports)))) AS gaps,
-    if(notEmpty(gaps), arrayReduce('median', gaps), (last_ms - first_ms) / (events - 1)) / 1000 AS gap_seconds,
-    if(gap_seconds > 0 AND isFinite(gap_seconds), gap_seconds, NULL) AS interval_seconds,
-    {now:Int64} - last_ms > 1000 * (2 * ifNull(interval_seconds, {unknown:UInt32}) + 1) AS silent,
-    toUnixTimestamp64Milli(min(first_seen)) AS first_ms,
-    toUnixTimestamp64Milli(max(last_seen)) AS last_ms,
-    sum(event_count) AS events
-  FROM devices
-  ${where}
-  GROUP BY device_id`;
-
-const deviceColumns =
-  "device_id, first_ms AS first_seen, last_ms AS last_seen, events AS event_count, interval_seconds, silent";
-
-function createDevicesQuery(ask: DevicesAsk, nowMs: number): Query {
+function createDevicesQuery(ask: DevicesAsk, completeMs: number): Query {
   const descending = ask.sort.startsWith("-");
   const column = ask.sort.replace("-", "") as SortColumn;
   const byId = column === "device_id";
@@ -155,19 +160,21 @@ function createDevicesQuery(ask: DevicesAsk, nowMs: number): Query {
   const after = ask.after
     ? `WHERE sort_key ${beyond} {key:Int64} OR (sort_key = {key:Int64} AND device_id ${idBeyond} {id:String})`
     : "";
+  const { conditions, params } = metadataConditions(ask.metadata);
+  if (ask.status !== undefined) conditions.push(`silent = ${ask.status === "silent" ? 1 : 0}`);
   return {
     sql: `
       SELECT * FROM (
         SELECT ${deviceColumns}, toInt64(${sortKeys[column]}) AS sort_key, count() OVER () AS total
-        FROM (${devicesWithStatus(ask.search === "" ? "" : "WHERE positionCaseInsensitiveUTF8(device_id, {search:String}) > 0")})
-        ${ask.status === undefined ? "" : `WHERE silent = ${ask.status === "silent" ? 1 : 0}`}
+        FROM (${fleetDevices(ask.search === "" ? "" : "WHERE positionCaseInsensitiveUTF8(device_id, {search:String}) > 0")})
+        ${conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`}
       )
       ${after}
       ORDER BY sort_key ${direction}, device_id ${idDirection}
       LIMIT {limit:UInt32}`,
     params: {
-      now: nowMs,
-      unknown: unknownIntervalSeconds,
+      ...params,
+      complete: completeMs,
       search: ask.search,
       limit: ask.limit + 1,
       key: ask.after?.[0] ?? 0,
@@ -177,10 +184,10 @@ function createDevicesQuery(ask: DevicesAsk, nowMs: number): Query {
   };
 }
 
-function createDeviceQuery(deviceId: string, nowMs: number): Query {
+function createDeviceQuery(deviceId: string, completeMs: number): Query {
   return {
-    sql: `SELECT ${deviceColumns} FROM (${devicesWithStatus("WHERE device_id = {device:String}")})`,
-    params: { now: nowMs, unknown: unknownIntervalSeconds, device: deviceId },
+    sql: `SELECT ${deviceColumns} FROM (${fleetDevices("WHERE device_id = {device:String}")})`,
+    params: { complete: completeMs, device: deviceId },
     rowsMax: 1,
   };
 }
@@ -220,16 +227,5 @@ function createTypesQuery(device: DeviceRow): Query {
       to: device.last_seen,
     },
     rowsMax: detailTypesMax,
-  };
-}
-
-function createMetadataQuery(device: DeviceRow): Query {
-  return {
-    sql: `
-      SELECT metadata FROM telemetry_events
-      WHERE device_id = {device:String} AND timestamp = fromUnixTimestamp64Milli({at:Int64}, 'UTC')
-      ORDER BY received_at DESC LIMIT 1`,
-    params: { device: device.device_id, at: device.last_seen },
-    rowsMax: 1,
   };
 }

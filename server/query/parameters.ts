@@ -8,6 +8,10 @@ export interface Parameters {
   texts(name: string, maxCharacters: number, maxCount: number): string[];
   integer(name: string, min: number, max: number): number | undefined;
   choice<const T extends string>(name: string, choices: readonly T[]): T | undefined;
+  /** A parameter that may repeat. */
+  choices<const T extends string>(name: string, choices: readonly T[]): T[];
+  /** Those of a route's `PREFIX.*`, by what follows the prefix, with all values of each; here an empty value is one. */
+  prefixed(prefix: string, maxCharacters: number, maxCount: number): (readonly [name: string, values: string[]])[];
   /** Epoch milliseconds. */
   time(name: string): number | undefined;
 }
@@ -22,7 +26,8 @@ export const timeMaxMs = Date.UTC(2100, 0, 1);
 export function readParameters(url: URL, names: readonly string[]): Parameters {
   const given = url.searchParams;
   for (const name of given.keys()) {
-    if (!names.includes(name)) {
+    const isPrefixed = names.some((each) => each.endsWith("*") && name.startsWith(each.slice(0, -1)));
+    if (!names.includes(name) && !isPrefixed) {
       throw invalidParameter(name.slice(0, 64), `not a parameter of this route, which has ${names.join(", ")}`);
     }
   }
@@ -36,6 +41,12 @@ export function readParameters(url: URL, names: readonly string[]): Parameters {
   const bounded = (name: string, value: string, maxCharacters: number): string => {
     if (isLonger(value, maxCharacters)) throw invalidParameter(name, `at most ${maxCharacters} characters`);
     return value;
+  };
+
+  const chosen = <T extends string>(name: string, value: string, choices: readonly T[]): T => {
+    const choice = choices.find((each) => each === value);
+    if (choice === undefined) throw invalidParameter(name, `one of ${choices.join(", ")}`);
+    return choice;
   };
 
   return {
@@ -57,11 +68,21 @@ export function readParameters(url: URL, names: readonly string[]): Parameters {
     },
     choice(name, choices) {
       const value = one(name);
-      if (value === undefined) return undefined;
-      const choice = choices.find((each) => each === value);
-      if (choice === undefined) throw invalidParameter(name, `one of ${choices.join(", ")}`);
-      return choice;
+      return value === undefined ? undefined : chosen(name, value, choices);
     },
+    prefixed(prefix, maxCharacters, maxCount) {
+      const names = [...new Set(given.keys())].filter((name) => name.startsWith(prefix));
+      const found = names.map((name) => [name, [...new Set(given.getAll(name))]] as const);
+      const count = found.reduce((sum, [, values]) => sum + values.length, 0);
+      if (count > maxCount) throw invalidParameter(`${prefix}*`, `at most ${maxCount} conditions`);
+      return found.map(([name, values]) => {
+        const key = name.slice(prefix.length);
+        if (key === "") throw invalidParameter(name, `a name follows ${prefix}`);
+        bounded(name.slice(0, 64), key, maxCharacters);
+        return [key, values.map((value) => bounded(name.slice(0, 64), value, maxCharacters))] as const;
+      });
+    },
+    choices: (name, choices) => [...new Set(all(name))].map((value) => chosen(name, value, choices)),
     time(name) {
       const value = one(name);
       if (value === undefined) return undefined;

@@ -1,7 +1,8 @@
 import type { ClickHouseClient } from "@clickhouse/client";
 import { Elysia } from "elysia";
 import type { Log } from "../../base/log.ts";
-import { createDeviceRoutes } from "./devices.ts";
+import { createChangeRoutes } from "./changes.ts";
+import { createDeviceRoutes, type DeviceRoutesDeps } from "./devices.ts";
 import { createEventRoutes } from "./events.ts";
 import { createHistoryRoutes } from "./history.ts";
 import { createReader, type ReaderOptions } from "./reader.ts";
@@ -12,7 +13,13 @@ export interface QueryRoutesDeps {
   /** Epoch milliseconds. */
   now: () => number;
   log: Log;
+  /** Default: now. */
+  completeTo?: DeviceRoutesDeps["completeTo"];
+  /** Default: nothing is known beside what ClickHouse has. */
+  fleet?: DeviceRoutesDeps["fleet"];
 }
+
+const noFleet: DeviceRoutesDeps["fleet"] = { find: () => null, volatileKeys: new Set() };
 
 /**
  * The reading routes of INTERFACE, "Reading back": history, event types, devices, events. They only read, under limits of
@@ -23,8 +30,10 @@ export interface QueryRoutesDeps {
  */
 export function createQueryRoutes(deps: QueryRoutesDeps, options: ReaderOptions = {}) {
   const reader = createReader(deps, options);
+  const { completeTo = deps.now, fleet = noFleet } = deps;
   return new Elysia({ name: "query" })
     .use(createHistoryRoutes({ reader, now: deps.now }))
-    .use(createDeviceRoutes({ reader, now: deps.now }))
-    .use(createEventRoutes({ reader }));
+    .use(createDeviceRoutes({ reader, completeTo, fleet }))
+    .use(createEventRoutes({ reader }))
+    .use(createChangeRoutes({ reader, now: deps.now }));
 }

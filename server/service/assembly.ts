@@ -1,5 +1,6 @@
 import type { ClickHouseClient } from "@clickhouse/client";
 import type { Log } from "../../base/log.ts";
+import type { Update } from "../../contract/stream.ts";
 import { startWriter, type WriterClient } from "../../workers/client.ts";
 import type { EmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
 import type { WriterOptions } from "../../workers/protocol.ts";
@@ -22,7 +23,9 @@ import { createStreamHub } from "../stream/hub.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { createEpochClock } from "./epoch-clock.ts";
 import { createLiveTicker } from "./live-ticker.ts";
+import { type LiveFleet, openFleet } from "./open-fleet.ts";
 import type { Instances, Parts } from "./parts.ts";
+import { createStoredClock } from "./stored-clock.ts";
 import { createWriterReports } from "./writer-reports.ts";
 
 /** Devices of other instances come from ClickHouse only. */
@@ -51,7 +54,19 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
   const instances: Instances = { share: null, counts: null };
   const reports = createWriterReports({ ...deps, parts: () => parts });
   const writer = startWriter(writerOptions(config, deps.directory, deps.instance), reports);
-  const aggregator = createLiveAggregator({ log, reader, writer, instances }, config);
+  const fleet = openFleet(
+    {
+      log,
+      client: reader,
+      receipts: () => aggregator.receipts,
+      hub: () => hub,
+      accepting: () => pipeline.readiness().refusing.length === 0,
+      knownToMs: null,
+      leads: () => true,
+    },
+    config.clickHouse,
+  );
+  const aggregator = createLiveAggregator({ log, reader, writer, instances, fleet }, config);
   const foldRecovered = createRecoveredFold({
     foldRows: (epoch, rows) => aggregator.foldRows(epoch, rows),
     taken: () => writer.recoveredTaken(),
@@ -71,17 +86,38 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
     },
     { ...config.storage, deadLetterDirectory: deps.directory.deadLetters, version },
   );
+  const storedClock = createStoredClock({
+    now: Date.now,
+    pending() {
+      const { accepted, durable, pending } = pipeline.current();
+      return pending + accepted - durable;
+    },
+    lagMs: () => 1000 * pipeline.current().store_lag_seconds,
+  });
   const metrics = createMetrics(
     { pipeline, counts, ring, streams: () => hub.stats, requests, refusals: access.refusals },
     { version },
   );
   const hub = createStreamHub(
-    { now: Date.now, random: Math.random, buildUpdate: (limit) => aggregator.buildUpdate(limit, pipeline.current()) },
+    {
+      now: Date.now,
+      random: Math.random,
+      buildUpdate: (limit) => withFleet(aggregator.buildUpdate(limit, pipeline.current()), { aggregator, fleet }),
+    },
     config.liveView,
   );
-  const ticker = createLiveTicker({ aggregator, hub, share: () => instances.share }, config.liveView.streamIntervalMs);
+  const ticker = createLiveTicker(
+    { aggregator, fleet, hub, share: () => instances.share },
+    config.liveView.streamIntervalMs,
+  );
   const epochs = createEpochClock(
-    { closeEpoch: () => aggregator.closeEpoch(), onClosed: (epoch) => writer.ring.closeEpoch(epoch) },
+    {
+      closeEpoch: () => aggregator.closeEpoch(),
+      onClosed(epoch) {
+        storedClock.closed(epoch);
+        writer.ring.closeEpoch(epoch);
+      },
+    },
     { ...config.liveView, ...config.batching },
   );
   const ingest = createIngest(
@@ -98,7 +134,7 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
   );
   const mqtt = openMqtt({ log, ingest }, config, deps.directory.deadLetters);
   if (mqtt !== null) addMqttMetrics(metrics.registry, mqtt);
-  const live = { aggregator, foldRecovered, hub, ticker, epochs };
+  const live = { aggregator, fleet, storedClock, foldRecovered, hub, ticker, epochs };
   const parts: Parts = { ...live, writer, ingest, mqtt, pipeline, metrics, requests, instances, failed };
   return parts;
 }
@@ -144,7 +180,11 @@ function writerOptions(
 }
 
 function createLiveAggregator(
-  deps: Pick<AssemblyDeps, "log" | "reader"> & { readonly writer: WriterClient; readonly instances: Instances },
+  deps: Pick<AssemblyDeps, "log" | "reader"> & {
+    readonly writer: WriterClient;
+    readonly instances: Instances;
+    readonly fleet: LiveFleet;
+  },
   { clickHouse, liveView, redis }: Config,
 ): Aggregator {
   return createAggregator(
@@ -153,11 +193,22 @@ function createLiveAggregator(
       monotonicNow: () => performance.now(),
       queryStored: (ranges) => deps.writer.query(buildRollupQuery(ranges, `\`${clickHouse.database}\`.telemetry_1s`)),
       ...createDeviceReader(deps.reader),
+      deviceListener: deps.fleet.fleet.listener,
       onError: (error) => deps.log("error", "a rollup answer was not understood", { error: String(error) }),
       onPending: (lane, epoch, cells) => deps.instances.share?.pending(lane, epoch, cells),
     },
     { ...liveView, ...(redis.url === null ? {} : { devicesRefreshMs: sharedDevicesRefreshMs }) },
   );
+}
+
+/** The stream's figures of events and of devices come from two parts. */
+function withFleet(
+  update: Update,
+  { aggregator, fleet }: { readonly aggregator: Aggregator; readonly fleet: LiveFleet },
+): Update {
+  const { totals } = fleet.fleet;
+  const devices = totals ?? { online: 0, silent: 0, became_silent: 0, new_devices: 0 };
+  return { ...update, totals: { ...update.totals, ...devices, complete: aggregator.complete && totals !== null } };
 }
 
 function createFailure(log: Log): Parts["failed"] {

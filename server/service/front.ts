@@ -57,7 +57,13 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
     controllers: [
       createPipelineRoutes(parts),
       createStreamRoutes({ hub: parts.hub, access, timeout }),
-      createQueryRoutes({ clickhouse: deps.reader, log, now: Date.now }),
+      createQueryRoutes({
+        clickhouse: deps.reader,
+        log,
+        now: Date.now,
+        completeTo: parts.storedClock.completeTo,
+        fleet: parts.fleet.fleet,
+      }),
       createMetricsRoutes(parts),
       createReferenceRoutes({ version: deps.version }),
     ],

@@ -10,6 +10,8 @@ import type { FleetCounts, PipelineState } from "../ops/pipeline.ts";
 import type { StreamHub } from "../stream/hub.ts";
 import type { EpochClock } from "./epoch-clock.ts";
 import type { LiveTicker } from "./live-ticker.ts";
+import type { LiveFleet } from "./open-fleet.ts";
+import type { StoredClock } from "./stored-clock.ts";
 
 /** What instances with one journal know of each other; nulls where there is one alone. */
 export interface Instances {
@@ -21,6 +23,7 @@ export interface Instances {
 export interface Parts {
   readonly writer: WriterClient;
   readonly aggregator: Aggregator;
+  readonly fleet: LiveFleet;
   readonly foldRecovered: RecoveredFold;
   readonly pipeline: PipelineState;
   readonly requests: RequestFigures;
@@ -31,6 +34,7 @@ export interface Parts {
   readonly ingest: Ingest;
   /** Null without MQTT_URL, and where no events are taken. */
   readonly mqtt: Mqtt | null;
+  readonly storedClock: StoredClock;
   readonly instances: Instances;
   /** A bug in front of the routes: logged in full. */
   readonly failed: (error: unknown) => Response;

@@ -65,6 +65,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   const backups = openBackups({ log, writer: parts.writer, version }, config, directory.path);
   parts.mqtt?.start();
   const listener = await openFront({ log, parts, doors, reader, version }, config);
+  parts.fleet.fleet.open();
   const clickhouse = String(withoutCredentials(address.urls));
   log("info", `Sluice is listening on ${listener.url.origin}`, { recovered, clickhouse });
 

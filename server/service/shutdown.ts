@@ -5,6 +5,8 @@ import type { Parts } from "./parts.ts";
 
 /** The embedded engine gets this long to end, even when flushing took all of SHUTDOWN_TIMEOUT. */
 const engineStopMinMs = 1_000;
+/** What devices did in the last moments is written within this, or found out again after the next start. */
+const changesStopMaxMs = 1_000;
 
 /** What a broker has sent is durable long before this is over, or stays with the broker. */
 const mqttStopMs = 2_000;
@@ -39,6 +41,7 @@ export async function shutDown(deps: ShutdownDeps, timeoutMs: number): Promise<v
   await parts.ingest.giveUp();
   parts.aggregator.stop();
   parts.instances.share?.stop();
+  await parts.fleet.stop(Math.min(changesStopMaxMs, leftMs()));
   if (rows > 0) log("warn", "not everything was flushed; the journal has the rest for the next start", { rows });
   // An engine that does not end in time is left to the end of its input, or to the next start.
   await Promise.race([deps.embedded?.stop(), Bun.sleep(Math.max(engineStopMinMs, leftMs()))]);

@@ -28,11 +28,12 @@ export function createWriterReports({ log, onFailed, embedded, parts }: WriterRe
     sealed: ({ epoch }) => parts().writer.sealedGroups(parts().aggregator.sealed(epoch)),
     backlog: ({ batches }) => embedded?.setBacklog(batches),
     stored({ epoch, batch }) {
-      const { pipeline, metrics, aggregator, ingest, ticker } = parts();
+      const { pipeline, metrics, aggregator, ingest, storedClock, ticker } = parts();
       pipeline.stored(batch);
       metrics.stored(batch);
       // With Redis `fleet` tells what is stored, by whomever.
       if (epoch > 0) {
+        storedClock.stored(epoch);
         aggregator.stored(epoch);
         ingest.stored(epoch, batch.deadLettered === 0);
       }

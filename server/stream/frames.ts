@@ -1,4 +1,6 @@
 import type { StoredEvent } from "../../contract/event.ts";
+import type { Change, ChangesUpdate } from "../../contract/fleet.ts";
+import { limits } from "../../contract/limits.ts";
 import type { Update } from "../../contract/stream.ts";
 
 const encoder = new TextEncoder();
@@ -23,6 +25,13 @@ export function createUpdateEncoder(update: Update, id: string): (limit: number)
 /** Without an id: a resumed stream does not repeat a device's events, and updates keep theirs. */
 export function encodeDeviceEvent(event: StoredEvent, skipped: number): Uint8Array {
   return encoder.encode(`event: device\ndata: ${JSON.stringify({ ...event, skipped })}\n\n`);
+}
+
+/** The newest of what happened to devices; `missed` are changes that this stream was not told of. */
+export function encodeChanges(changes: readonly Change[], missed: number): Uint8Array {
+  const shown = changes.slice(-limits.changesInUpdate);
+  const update: ChangesUpdate = { changes: shown, skipped: missed + changes.length - shown.length };
+  return encoder.encode(`event: changes\ndata: ${JSON.stringify(update)}\n\n`);
 }
 
 export function joined(chunks: readonly Uint8Array[]): Uint8Array {

@@ -30,6 +30,11 @@ export interface StreamHub {
   readonly watchedDevices: { readonly size: number; has(deviceId: string): boolean };
   /** One durable event of a watched device. */
   offerDevice(event: StoredEvent): void;
+  /**
+   * News of so many things for every stream, between two updates. A stream that has no room for it is told with the next: `encode`
+   * gets how many things it has missed.
+   */
+  announce(count: number, encode: (missed: number) => Uint8Array): void;
   readonly stats: StreamHubStats;
   /** Closes every stream; further requests get 503. */
   stop(): void;
@@ -60,6 +65,8 @@ interface Stream {
   waitingBytes: number;
   /** Device events that found no place since the last one that did. */
   skipped: number;
+  /** The same of announcements, by the count that each has. */
+  missed: number;
   /** An update was published that this stream has not got. */
   behind: boolean;
 }
@@ -159,21 +166,21 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
     write(stream, joined(chunks));
   }
 
-  function sendDeviceEvent(stream: Stream, encode: (skipped: number) => Uint8Array): void {
-    const bytes = encode(stream.skipped);
+  /** Sends at once, or keeps for when the socket has room; false: there is no place for it. */
+  function trySend(stream: Stream, bytes: Uint8Array): boolean {
     if (hasRoom(stream) && stream.waiting.length === 0) {
-      stream.skipped = 0;
       write(stream, bytes);
-    } else if (
-      stream.waiting.length < waitingEventsMax &&
-      (stream.waiting.length === 0 || stream.waitingBytes + bytes.length <= waitingBytesMax)
-    ) {
-      stream.skipped = 0;
-      stream.waiting.push(bytes);
-      stream.waitingBytes += bytes.length;
-    } else {
-      stream.skipped++;
+      return true;
     }
+    const fits = stream.waiting.length === 0 || stream.waitingBytes + bytes.length <= waitingBytesMax;
+    if (stream.waiting.length >= waitingEventsMax || !fits) return false;
+    stream.waiting.push(bytes);
+    stream.waitingBytes += bytes.length;
+    return true;
+  }
+
+  function sendDeviceEvent(stream: Stream, encode: (skipped: number) => Uint8Array): void {
+    stream.skipped = trySend(stream, encode(stream.skipped)) ? 0 : stream.skipped + 1;
   }
 
   function groupOf(limit: number): Group {
@@ -227,6 +234,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
       waiting: [],
       waitingBytes: 0,
       skipped: 0,
+      missed: 0,
       behind: false,
     };
     const greeting = encodeGreeting(retryMinMs + Math.floor(deps.random() * retrySpreadMs));
@@ -342,6 +350,16 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
 
     offerDevice(event) {
       watch.offer(event, sendDeviceEvent);
+    },
+
+    announce(count, encode) {
+      const shared = encode(0);
+      for (const group of groups.values()) {
+        for (const stream of group.streams) {
+          const bytes = stream.missed === 0 ? shared : encode(stream.missed);
+          stream.missed = trySend(stream, bytes) ? 0 : stream.missed + count;
+        }
+      }
     },
 
     stop() {

@@ -1,0 +1,106 @@
+import { Elysia } from "elysia";
+import { type Change, type ChangeKind, type Changes, changeKinds, deviceChangeKinds } from "../../contract/fleet.ts";
+import { limits } from "../../contract/limits.ts";
+import { type CursorValues, decodeCursor, encodeCursor } from "./cursor.ts";
+import { readParameters } from "./parameters.ts";
+import type { Query, Reader } from "./reader.ts";
+import { answer, invalidParameter, jsonAnswer } from "./refusal.ts";
+
+const names = ["from", "to", "kind", "device_id", "fold", "limit", "cursor"];
+
+interface ChangesAsk {
+  readonly kinds: readonly ChangeKind[];
+  readonly deviceId: string | undefined;
+  readonly fold: boolean;
+  readonly fromMs: number;
+  /** Exclusive. */
+  readonly toMs: number;
+  readonly limit: number;
+  readonly after: CursorValues | undefined;
+}
+
+/** GET /api/changes: what happened to devices, newest first. */
+export function createChangeRoutes(deps: { reader: Reader; now: () => number }) {
+  return new Elysia({ name: "changes" }).get("/api/changes", ({ request }) =>
+    answer(request, async (signal) => {
+      const parameters = readParameters(new URL(request.url), names);
+      const fold = parameters.choice("fold", ["0", "1"]) === "1";
+      const asked = parameters.choices("kind", changeKinds);
+      const deviceId = parameters.text("device_id", limits.deviceIdCharacters);
+      const fromMs = parameters.time("from") ?? 0;
+      const toMs = parameters.time("to") ?? deps.now() + futureMs;
+      if (fromMs >= toMs) throw invalidParameter("from", "must be before `to`, which is now when it is not given");
+      const limit = parameters.integer("limit", 1, limits.pageMax) ?? limits.pageDefault;
+      const kinds = asked.length > 0 ? asked : fold ? changeKinds : deviceChangeKinds;
+      const scope = [
+        "changes",
+        kinds,
+        deviceId ?? null,
+        fold,
+        parameters.time("from") ?? null,
+        parameters.time("to") ?? null,
+      ];
+      const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
+      const after = cursor === undefined ? undefined : decodeCursor(cursor, scope, ["integer", "string", "string"]);
+      const ask = { kinds, deviceId, fold, fromMs, toMs, limit, after };
+      const rows = await deps.reader.rows<ChangeRow>(createChangesQuery(ask), signal);
+      const page = rows.slice(0, limit);
+      const last = page.at(-1);
+      return jsonAnswer<Changes>({
+        changes: page.map(createChange),
+        cursor: rows.length > limit && last ? encodeCursor(scope, [last.at_ms, last.kind, last.subject]) : null,
+      });
+    }),
+  );
+}
+
+/** A change may be noted a moment after "now" by another instance's clock. */
+const futureMs = 60_000;
+
+interface ChangeRow {
+  at_ms: number;
+  kind: ChangeKind;
+  subject: string;
+  detail: string;
+}
+
+/** Rows of one key are one change, merged or not. */
+function createChangesQuery(ask: ChangesAsk): Query {
+  const after =
+    ask.after === undefined
+      ? ""
+      : "AND (toUnixTimestamp64Milli(at), kind, device_id) < ({at:Int64}, {kind:String}, {subject:String})";
+  const device = ask.deviceId === undefined ? "" : "AND device_id = {device:String}";
+  const [atMs, kind, subject] = ask.after ?? [0, "", ""];
+  return {
+    sql: `
+      SELECT toUnixTimestamp64Milli(at) AS at_ms, kind, device_id AS subject, detail FROM device_changes
+      WHERE at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+        AND at <= fromUnixTimestamp64Milli({newest:Int64}, 'UTC')
+        AND kind IN {kinds:Array(String)} ${device} ${after}
+        ${ask.fold ? "AND NOT JSONHas(detail, 'folded')" : ""}
+      ORDER BY at DESC, kind DESC, device_id DESC
+      LIMIT 1 BY at, kind, device_id
+      LIMIT {limit:UInt32}`,
+    params: {
+      from: ask.fromMs,
+      to: ask.toMs,
+      newest: ask.after === undefined ? ask.toMs : Number(atMs),
+      kinds: ask.kinds,
+      device: ask.deviceId ?? "",
+      at: atMs ?? 0,
+      kind: kind ?? "",
+      subject: subject ?? "",
+      limit: ask.limit + 1,
+    },
+    rowsMax: ask.limit + 1,
+  };
+}
+
+const createChange = (row: ChangeRow): Change => ({
+  at: new Date(row.at_ms).toISOString(),
+  kind: row.kind,
+  device_id: deviceChangeKinds.some((kind) => kind === row.kind) ? row.subject : null,
+  // Written by this service (server/fleet/change-log.ts).
+  detail: JSON.parse(row.detail) as Change["detail"],
+});
