@@ -6,6 +6,7 @@ import { limits } from "../../contract/limits.ts";
 import { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } from "../../contract/read.ts";
 import { Session, SignIn } from "../../contract/session.ts";
 import { DeviceUpdate, Update } from "../../contract/stream.ts";
+import { fleetPaths, metadataParameter } from "../fleet/reference.ts";
 import { protocolPaths, protocolSecurity } from "../ingest/reference.ts";
 import {
   type Answer,
@@ -225,6 +226,7 @@ const paths: ApiDocument["paths"] = {
         }),
         query("limit", "devices of a page", whole(1, limits.pageMax, limits.pageDefault)),
         cursor,
+        metadataParameter,
       ],
       responses: { ...answer("Devices", "a page"), ...errors(...reading) },
     },
@@ -372,7 +374,7 @@ export function createApiDocument(version: string): ApiDocument {
       description: "Devices POST JSON, ClickHouse has it, every dashboard shows it live.",
     },
     security: [{ viewerKey: [] }, { viewerKeyHeader: [] }, { viewerSession: [] }],
-    paths: { ...paths, ...protocolPaths },
+    paths: { ...paths, ...fleetPaths, ...protocolPaths },
     components: {
       schemas: components,
       securitySchemes: {

@@ -1,0 +1,81 @@
+import type { TSchema } from "typebox";
+import { type ErrorCode, errorStatus } from "../../contract/error.ts";
+import { Changes, changeKinds } from "../../contract/fleet.ts";
+import { limits } from "../../contract/limits.ts";
+import type { Answer, ApiDocument, Operation, Parameter } from "../reference/document.ts";
+
+/** OpenAPI of the fleet's routes. */
+
+const query = (name: string, description: string, schema: object = { type: "string" }): Parameter => ({
+  name,
+  in: "query",
+  required: false,
+  description,
+  schema,
+});
+const whole = (minimum: number, maximum: number, fallback: number): object => ({
+  type: "integer",
+  minimum,
+  maximum,
+  default: fallback,
+});
+const range = [query("from", "start, included"), query("to", "end, excluded; now when not given")];
+
+function errors(...codes: ErrorCode[]): Record<string, Answer> {
+  const byStatus = Map.groupBy(codes, (code) => errorStatus[code]);
+  return Object.fromEntries(
+    [...byStatus].map(([status, group]) => [
+      String(status),
+      {
+        description: group.map((code) => `\`${code}\``).join(", "),
+        content: { "application/json": { schema: error } },
+      },
+    ]),
+  );
+}
+const error = { $ref: "#/components/schemas/ErrorAnswer" };
+
+const reading: readonly ErrorCode[] = [
+  "invalid_parameter",
+  "unauthenticated",
+  "forbidden",
+  "query_failed",
+  "overloaded",
+  "clickhouse_unavailable",
+  "query_timeout",
+];
+
+function read(summary: string, parameters: readonly Parameter[], schema: TSchema): { get: Operation } {
+  return {
+    get: {
+      summary,
+      tags: ["Fleet"],
+      parameters: [...parameters],
+      responses: {
+        "200": { description: summary, content: { "application/json": { schema } } },
+        ...errors(...reading),
+      },
+    },
+  };
+}
+
+/** For every route that filters devices by their newest metadata. */
+export const metadataParameter = query(
+  "meta.*",
+  "meta.KEY=VALUE: the newest metadata of the device has this value; the same key again: or this one; an empty value: without the key",
+);
+
+export const fleetPaths: ApiDocument["paths"] = {
+  "/api/changes": read(
+    "What happened to devices, newest first",
+    [
+      ...range,
+      query("kind", "may repeat; without it, what happened to devices one by one", { enum: changeKinds }),
+      query("device_id", "of one device"),
+      query("fold", "1: a group's change stands for the devices that it is about", { enum: ["0", "1"] }),
+      query("limit", "changes of a page", whole(1, limits.pageMax, limits.pageDefault)),
+      query("cursor", "from the page before"),
+    ],
+    Changes,
+  ),
+};
