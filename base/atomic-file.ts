@@ -1,8 +1,8 @@
-import { closeSync, fchownSync, fsyncSync, openSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, fchownSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Replaces a file as a whole: after a crash it is the old one or the new one. `mode` is that of the new file; `owner`, where
+ * Replaces a file as a whole: after a crash it is the old one or the new one, and a failure leaves the old one alone. `mode` is that of the new file; `owner`, where
  * root replaces somebody else's.
  */
 export function writeFileAtomically(
@@ -12,15 +12,21 @@ export function writeFileAtomically(
   owner?: { readonly uid: number; readonly gid: number },
 ): void {
   const temporary = `${path}.${process.pid}.new`;
-  const descriptor = openSync(temporary, "w", mode);
   try {
-    if (owner) fchownSync(descriptor, owner.uid, owner.gid);
-    writeFileSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
+    const descriptor = openSync(temporary, "w", mode);
+    try {
+      if (owner) fchownSync(descriptor, owner.uid, owner.gid);
+      writeFileSync(descriptor, text);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    // On a full disk it would stay, empty, once for each attempt.
+    rmSync(temporary, { force: true });
+    throw error;
   }
-  renameSync(temporary, path);
   const directory = openSync(dirname(path), "r");
   try {
     fsyncSync(directory);

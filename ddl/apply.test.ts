@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../testing/test-engine.ts";
 import { startTestStore, type TestDatabase, type TestStore } from "../testing/test-store.ts";
-import { applySchema, SchemaError } from "./apply.ts";
+import { applySchema, retentionDaysMax, SchemaError } from "./apply.ts";
 
 // A real engine on a machine that may be busy: a test that fails does so by its own assertion.
 setDefaultTimeout(60_000);
@@ -187,4 +187,15 @@ test("events of the whole allowed age, spread over every day, are one insert", a
   }));
   await database.insert(events, "one");
   expect(await database.rows("SELECT sum(event_count) AS n FROM telemetry_1h")).toEqual([{ n: 31 }]);
+});
+
+test("nothing has expired at the longest retention", async () => {
+  const database = await store.createDatabase({ schema: false });
+  await apply(database, { retentionDays: retentionDaysMax });
+  await database.client.command({
+    query: `INSERT INTO ${database.name}.telemetry_events (timestamp, received_at, device_id, event_type) VALUES (now64(3), now64(3), 'd', 't')`,
+  });
+  await database.client.command({ query: `OPTIMIZE TABLE ${database.name}.telemetry_events FINAL` });
+  expect(await database.rows("SELECT count() AS n FROM telemetry_events")).toEqual([{ n: 1 }]);
+  await expect(apply(database, { retentionDays: retentionDaysMax + 1 })).rejects.toThrow(SchemaError);
 });

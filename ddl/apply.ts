@@ -11,7 +11,7 @@ export interface SchemaOptions {
   client: ClickHouseClient;
   /** Created when missing. Letters, digits and `_`. */
   database: string;
-  /** Raw events are dropped after this many days (1 to 36,500). */
+  /** Raw events are dropped after this many days (1 to `retentionDaysMax`). */
   retentionDays: number;
   /** Where the numbered files are. Default: beside this module, or in `cluster/`. */
   directory?: string;
@@ -27,6 +27,12 @@ export interface SchemaResult {
   /** Whether the retention of `telemetry_events` had to be changed. */
   retentionChanged: boolean;
 }
+
+/**
+ * A TTL is counted in ClickHouse's DateTime, which ends in 2106 and then begins in 1970 again: with a hundred years every event
+ * would have expired long ago. With 27 it holds for events until 2078.
+ */
+export const retentionDaysMax = 10_000;
 
 interface SchemaFile {
   number: number;
@@ -59,7 +65,7 @@ const collisionCodes: ReadonlySet<string> = new Set(["57", "82", "341", "473", "
 export async function applySchema(options: SchemaOptions): Promise<SchemaResult> {
   const { client, database, retentionDays, cluster = null } = options;
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(database)) throw new SchemaError(`not a database name: ${database}`);
-  if (!Number.isInteger(retentionDays) || retentionDays < 1 || retentionDays > 36_500) {
+  if (!Number.isInteger(retentionDays) || retentionDays < 1 || retentionDays > retentionDaysMax) {
     throw new SchemaError(`not a retention in days: ${retentionDays}`);
   }
   if (cluster !== null && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(cluster)) throw new SchemaError(`not a cluster: ${cluster}`);

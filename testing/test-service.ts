@@ -48,19 +48,22 @@ interface Place {
   readonly dataDirectory: string;
 }
 
-/** Starts the real service as a process, with the real embedded engine, on free ports and a directory of its own. */
-export async function startService(environment: Record<string, string> = {}): Promise<Service> {
+/**
+ * Starts the real service as a process, with the real embedded engine, on free ports and a directory of its own. `program`: the
+ * root of another release.
+ */
+export async function startService(environment: Record<string, string> = {}, program = root): Promise<Service> {
   const place = {
     port: findFreePort(),
     clickHousePort: findFreePort(),
     dataDirectory: mkdtempSync(join(tmpdir(), "sluice-")),
   };
-  return startAt(place, environment);
+  return startAt(place, environment, program);
 }
 
-async function startAt(place: Place, environment: Record<string, string>): Promise<Service> {
+async function startAt(place: Place, environment: Record<string, string>, program: string): Promise<Service> {
   const child = Bun.spawn([bun, "server/main.ts"], {
-    cwd: root,
+    cwd: program,
     env: {
       PATH: process.env.PATH ?? "",
       HOME: process.env.HOME ?? "",
@@ -122,7 +125,7 @@ async function startAt(place: Place, environment: Record<string, string>): Promi
       child.kill("SIGTERM");
       return ended();
     },
-    restart: (more = {}) => startAt(place, { ...environment, ...more }),
+    restart: (more = {}) => startAt(place, { ...environment, ...more }, program),
     async dispose() {
       child.kill("SIGKILL");
       await ended();

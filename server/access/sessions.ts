@@ -43,16 +43,27 @@ export interface Sessions {
  * service alone, so that sessions outlive a restart.
  */
 export function openSessions(
-  deps: { readonly now: () => number },
+  deps: { readonly now: () => number; readonly onUnsaved?: (error: unknown) => void },
   options: { readonly directory: string; readonly lifetimeMs: number },
 ): Sessions {
   const file = join(options.directory, "sessions.json");
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-  const kept = readKept(file);
+  const found = readKept(file);
+  const kept = found ?? newKeys();
   let signing = Buffer.from(kept.signing, "base64");
   const ended = new Map(kept.ended.filter(([, expiresMs]) => expiresMs > deps.now()));
   const fingerprintKey = Buffer.from(kept.fingerprint, "base64");
-  save();
+  // Only what is new: a full disk must not keep a service from starting.
+  if (found === null) trySave();
+
+  /** Without the file everybody signs in again after the next restart; nothing else depends on it. */
+  function trySave(): void {
+    try {
+      save();
+    } catch (error) {
+      deps.onUnsaved?.(error);
+    }
+  }
 
   function save(): void {
     const next: KeptSessions = {
@@ -98,7 +109,8 @@ export function openSessions(
   };
 }
 
-function readKept(file: string): KeptSessions {
+/** Null when it is missing or damaged: new keys then, and everybody signs in again. */
+function readKept(file: string): KeptSessions | null {
   try {
     const kept: unknown = JSON.parse(readFileSync(file, "utf8"));
     if (keptSessions.Check(kept)) {
@@ -106,10 +118,13 @@ function readKept(file: string): KeptSessions {
       return kept;
     }
   } catch (error) {
-    // Missing or damaged: new keys. Everybody signs in again; nothing else depends on it.
     const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
     if (!missing && !(error instanceof SyntaxError)) throw error;
   }
+  return null;
+}
+
+function newKeys(): KeptSessions {
   const key = (): string => randomBytes(keyBytes).toString("base64");
   return { signing: key(), fingerprint: key(), ended: [] };
 }

@@ -1,3 +1,4 @@
+import { retentionDaysMax } from "../../ddl/apply.ts";
 import { duration, integer, size } from "./kinds.ts";
 import { group } from "./setting.ts";
 
@@ -35,7 +36,7 @@ export const batching = group("Batches and retention", {
   retentionDays: {
     variable: "RETENTION_DAYS",
     fallback: "90",
-    kind: integer(1, 36_500),
+    kind: integer(1, retentionDaysMax),
     help: "TTL of raw events (1 s rollups 7 days, 1 min a year, 1 h kept)",
   },
 });

@@ -18,7 +18,14 @@ export function openAccess(deps: { readonly log: Log }, config: Config, director
   const tls = config.tls.certFile === "" ? null : config.tls;
   const secure = tls !== null;
   checkCertificate(tls);
-  const sessions = openSessions({ now: Date.now }, { directory, lifetimeMs: config.access.sessionLifetimeMs });
+  const onUnsaved = (error: unknown): void =>
+    deps.log("warn", "the key of the sessions cannot be kept: viewers sign in again after a restart", {
+      error: String(error),
+    });
+  const sessions = openSessions(
+    { now: Date.now, onUnsaved },
+    { directory, lifetimeMs: config.access.sessionLifetimeMs },
+  );
   const access = createAccess(
     { log: deps.log, sessions, monotonicMs: () => performance.now() },
     { ...config.access, secure },

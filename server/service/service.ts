@@ -6,6 +6,7 @@ import type { Config } from "../config/groups.ts";
 import { withoutCredentials } from "../config/secrets.ts";
 import { assembleParts } from "./assembly.ts";
 import { openDataDirectory } from "./data-directory.ts";
+import { claimFormat } from "./data-format.ts";
 import { openFront } from "./front.ts";
 import { openAccess } from "./open-access.ts";
 import { openBackups } from "./open-backups.ts";
@@ -48,6 +49,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   };
 
   const directory = openDataDirectory(config.storage.dataDirectory);
+  claimFormat({ log, release: version }, directory.path);
   const doors = openAccess({ log }, config, directory.access);
   const { access } = doors;
   const { address, embedded } = await openClickHouse({ log, onUnusable }, config.clickHouse, directory.path);

@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from "node:fs";
 import { rowFormatVersion } from "../../contract/row.ts";
 
 /**
@@ -67,6 +68,22 @@ export function decodeFileHeader(bytes: Uint8Array): FileHeaderResult {
   if (first.ok) return first;
   const second = decodeHeaderCopy(buffer.subarray(sectorBytes, fileHeaderBytes));
   return second.ok ? second : first;
+}
+
+/** Version of a file that a newer release has written, as both copies of its header say; null for any other file. */
+export function newerVersionOf(path: string): string | null {
+  const bytes = Buffer.alloc(fileHeaderBytes);
+  const descriptor = openSync(path, "r");
+  try {
+    if (readSync(descriptor, bytes, 0, fileHeaderBytes, 0) < fileHeaderBytes) return null;
+  } finally {
+    closeSync(descriptor);
+  }
+  const [first, second] = [bytes.subarray(0, 12), bytes.subarray(sectorBytes, sectorBytes + 12)];
+  // Damage would hardly be the same in both.
+  if (!first.equals(second) || first.readUInt32LE(0) !== fileMagic) return null;
+  const [file, row] = [first.readUInt32LE(4), first.readUInt32LE(8)];
+  return file > fileFormatVersion || row > rowFormatVersion ? `${file}.${row}` : null;
 }
 
 function decodeHeaderCopy(bytes: Buffer): FileHeaderResult {
