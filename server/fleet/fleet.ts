@@ -3,6 +3,7 @@ import { hashDeviceId } from "../../contract/row.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
 import { type DeviceListener, receiptMs } from "../live-view/device-table.ts";
 import { windowSeconds } from "../live-view/live-window.ts";
+import type { Roll } from "./census.ts";
 import { unknownIntervalMs } from "./device-query.ts";
 import { DeviceRegister, type Profile } from "./device-register.ts";
 import type { FleetHistory, FleetStore, StoredDevice } from "./fleet-store.ts";
@@ -80,6 +81,8 @@ export interface Fleet {
   find(deviceId: string): FleetDevice | null;
   /** Every device whose name is known. */
   forEach(visit: (device: FleetDevice) => void): void;
+  /** The devices for counting; null until they are known. */
+  readonly roll: Roll | null;
   /** How many devices have this value, or there are when no key is given. */
   groupSize(group: { readonly key: string; readonly value: string } | null): number;
   /** Keys of metadata that differ from event to event. */
@@ -147,10 +150,21 @@ class FleetState implements Fleet {
     },
   };
 
+  readonly #roll: Roll;
+
   constructor(deps: FleetDeps, options: FleetOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#register = new DeviceRegister(options.devicesMax);
+    const register = new DeviceRegister(options.devicesMax);
+    this.#register = register;
+    this.#roll = {
+      get size() {
+        return register.size;
+      },
+      name: (device) => register.name(device),
+      profile: (device) => register.profile(device),
+      isSilent: (device) => register.silent[device] === 1,
+    };
     this.#wheel = new TimingWheel(deps.monotonicNow());
     this.#tickedMs = deps.monotonicNow();
   }
@@ -164,6 +178,10 @@ class FleetState implements Fleet {
       became_silent: this.#becameSilent.at(nowSecond),
       new_devices: this.#newDevices.at(nowSecond),
     };
+  }
+
+  get roll(): Roll | null {
+    return this.#phase === "loaded" ? this.#roll : null;
   }
 
   get volatileKeys(): ReadonlySet<string> {

@@ -1,6 +1,6 @@
 import type { TSchema } from "typebox";
 import { type ErrorCode, errorStatus } from "../../contract/error.ts";
-import { Changes, changeKinds } from "../../contract/fleet.ts";
+import { Changes, changeKinds, Facets } from "../../contract/fleet.ts";
 import { limits } from "../../contract/limits.ts";
 import type { Answer, ApiDocument, Operation, Parameter } from "../reference/document.ts";
 
@@ -77,5 +77,15 @@ export const fleetPaths: ApiDocument["paths"] = {
       query("cursor", "from the page before"),
     ],
     Changes,
+  ),
+  "/api/facets": read(
+    "What devices have in common: keys of their metadata with the commonest values",
+    [
+      query("keys", "these keys, separated by commas; without it, those that group devices"),
+      query("search", "of devices with this in their id"),
+      query("status", "online or silent", { enum: ["online", "silent"] }),
+      metadataParameter,
+    ],
+    Facets,
   ),
 };

@@ -1,10 +1,12 @@
 import { Elysia } from "elysia";
+import type { DeviceGroups, Facets } from "../../contract/fleet.ts";
 import { isLonger, limits } from "../../contract/limits.ts";
 import type { Device, DeviceDetail, Devices } from "../../contract/read.ts";
 import { fleetDevices, isSilent } from "../fleet/device-query.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { decodeMetadata } from "../fleet/metadata-text.ts";
 import { type CursorValues, decodeCursor, encodeCursor } from "./cursor.ts";
+import { facetsOf, groupsOf, readCensusFilter } from "./fleet-census.ts";
 import { type MetadataFilter, metadataConditions, metadataParameters, readMetadataFilter } from "./metadata-filter.ts";
 import { readParameters } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";
@@ -42,7 +44,7 @@ export interface DeviceRoutesDeps {
   /** Everything received before this is stored, epoch milliseconds: a device is judged by what ClickHouse can know of it. */
   readonly completeTo: () => number;
   /** What is known of the fleet at this moment. */
-  readonly fleet: Pick<Fleet, "find" | "volatileKeys">;
+  readonly fleet: Pick<Fleet, "find" | "volatileKeys" | "roll">;
 }
 
 /** GET /api/devices and GET /api/devices/ID. */
@@ -52,6 +54,10 @@ export function createDeviceRoutes(deps: DeviceRoutesDeps) {
     .get("/api/devices", ({ request }) =>
       answer(request, async (signal) => {
         const parameters = readParameters(new URL(request.url), listParameters);
+        const group = parameters.text("group", limits.metadataCharacters);
+        if (group !== undefined) {
+          return jsonAnswer<DeviceGroups>(await groupsOf(fleet, readCensusFilter(parameters), groupKey(group), signal));
+        }
         const search = parameters.text("search", limits.deviceIdCharacters) ?? "";
         const status = parameters.choice("status", statuses);
         const sort = parameters.choice("sort", sorts) ?? "device_id";
@@ -72,6 +78,15 @@ export function createDeviceRoutes(deps: DeviceRoutesDeps) {
           cursor: rows.length > limit && last ? encodeCursor(scope, [last.sort_key, last.device_id]) : null,
           total: rows[0]?.total ?? (after === undefined ? 0 : await countDevices(ask, completeMs, signal)),
         });
+      }),
+    )
+    .get("/api/facets", ({ request }) =>
+      answer(request, async (signal) => {
+        const parameters = readParameters(new URL(request.url), facetParameters);
+        const asked = parameters.texts("keys", limits.metadataCharacters * limits.facetKeys, limits.facetKeys);
+        const keys = asked.flatMap((each) => each.split(",")).filter((key) => key !== "");
+        if (keys.length > limits.facetKeys) throw invalidParameter("keys", `at most ${limits.facetKeys}`);
+        return jsonAnswer<Facets>(await facetsOf(fleet, readCensusFilter(parameters), keys, signal));
       }),
     )
     .get("/api/devices/*", ({ request }) =>
@@ -112,7 +127,14 @@ export function createDeviceRoutes(deps: DeviceRoutesDeps) {
   }
 }
 
-const listParameters = ["search", "status", "sort", "limit", "cursor", metadataParameters];
+const listParameters = ["search", "status", "sort", "limit", "cursor", "group", metadataParameters];
+const facetParameters = ["keys", "search", "status", metadataParameters];
+
+function groupKey(group: string): string {
+  const key = group.startsWith("meta.") ? group.slice("meta.".length) : "";
+  if (key === "") throw invalidParameter("group", "meta.KEY, a key of the devices' metadata");
+  return key;
+}
 
 /** The ID is one path segment, percent-encoded; a slash that was not encoded is taken as part of it. */
 function decodeDeviceId(segment: string): string {

@@ -19,7 +19,7 @@ export interface QueryRoutesDeps {
   fleet?: DeviceRoutesDeps["fleet"];
 }
 
-const noFleet: DeviceRoutesDeps["fleet"] = { find: () => null, volatileKeys: new Set() };
+const noFleet: DeviceRoutesDeps["fleet"] = { find: () => null, volatileKeys: new Set(), roll: null };
 
 /**
  * The reading routes of INTERFACE, "Reading back": history, event types, devices, events. They only read, under limits of

@@ -1,6 +1,7 @@
 import type { TSchema } from "typebox";
 import { ErrorAnswer, type ErrorCode, errorStatus } from "../../contract/error.ts";
 import { Event, StoredEvent } from "../../contract/event.ts";
+import { DeviceGroups } from "../../contract/fleet.ts";
 import { IngestAnswer } from "../../contract/ingest.ts";
 import { limits } from "../../contract/limits.ts";
 import { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } from "../../contract/read.ts";
@@ -26,6 +27,7 @@ const components = {
   EventTypes,
   Devices,
   DeviceDetail,
+  DeviceGroups,
   Events,
   PipelineDetail,
   Update,
@@ -226,9 +228,13 @@ const paths: ApiDocument["paths"] = {
         }),
         query("limit", "devices of a page", whole(1, limits.pageMax, limits.pageDefault)),
         cursor,
+        query("group", "meta.KEY: counts by this key instead of devices (DeviceGroups)", { type: "string" }),
         metadataParameter,
       ],
-      responses: { ...answer("Devices", "a page"), ...errors(...reading) },
+      responses: {
+        "200": { description: "a page", content: json({ anyOf: [ref("Devices"), ref("DeviceGroups")] }) },
+        ...errors(...reading),
+      },
     },
   },
   "/api/devices/{device_id}": {

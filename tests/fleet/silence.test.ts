@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Compile } from "typebox/compile";
-import { type Change, Changes, ChangesUpdate } from "../../contract/fleet.ts";
+import { type Change, Changes, ChangesUpdate, DeviceGroups, Facets } from "../../contract/fleet.ts";
 import { Devices } from "../../contract/read.ts";
 import { Update } from "../../contract/stream.ts";
 import { type Service, startService, until } from "../../testing/test-service.ts";
@@ -88,7 +88,10 @@ function parsed<T extends typeof Update | typeof ChangesUpdate>(schema: T, data:
 
 const totals = () => updates.at(-1)?.totals;
 
-async function get<T extends typeof Changes | typeof Devices>(schema: T, path: string) {
+async function get<T extends typeof Changes | typeof Devices | typeof DeviceGroups | typeof Facets>(
+  schema: T,
+  path: string,
+) {
   const response = await fetch(service.url + path);
   const body: unknown = await response.json();
   const check = Compile(schema);
@@ -169,6 +172,16 @@ test("they come back, and the list empties; one site is an outage of its own", a
   await Bun.sleep(2 * intervalMs);
   reporting.set(false, (site) => site === "south");
   await until("20 devices silent", () => totals()?.silent === 20);
+  const groups = await get(DeviceGroups, "/api/devices?group=meta.site");
+  expect(groups.groups.find((group) => group.value === "south")).toEqual({
+    value: "south",
+    devices: 20,
+    online: 0,
+    silent: 20,
+  });
+  const facets = await get(Facets, "/api/facets?search=d-");
+  expect(facets.facets.find((facet) => facet.key === "site")).toMatchObject({ devices: 40, distinct: 2 });
+  expect(facets.facets.some((facet) => facet.key === "seq")).toBe(false);
   const [outage] = await until("an outage of the site", async () => {
     const all = await changes("kind=outage");
     return all.length > 1 && all;
@@ -184,7 +197,7 @@ test("a change of firmware is one, and a sequence number is none", async () => {
       const all = await changes("kind=metadata");
       return all.length > 0 && all;
     },
-    60_000,
+    90_000,
   );
   expect(found.map(({ device_id, detail }) => ({ device_id, detail }))).toEqual([
     { device_id: "d-03", detail: { changed: { firmware: { from: "1.0", to: "1.1" } } } },

@@ -64,7 +64,14 @@ test("the schemas are the contract's, and every reference leads somewhere", () =
 });
 
 test("the parameters in the reference are those that the routes know", async () => {
-  for (const path of ["/api/history", "/api/event-types", "/api/devices", "/api/events", "/api/changes"]) {
+  for (const path of [
+    "/api/history",
+    "/api/event-types",
+    "/api/devices",
+    "/api/events",
+    "/api/changes",
+    "/api/facets",
+  ]) {
     const response = await fetch(`${service.url}${path}?nobody-knows-this=1`);
     const { error } = (await response.json()) as { error: { message: string } };
     const known = error.message.split("which has ")[1]?.split(", ").sort();

@@ -1,0 +1,42 @@
+import { limits } from "../../contract/limits.ts";
+import { type CensusFilter, countFacets, countGroups, type Roll } from "../fleet/census.ts";
+import { readMetadataFilter } from "./metadata-filter.ts";
+import type { Parameters } from "./parameters.ts";
+import { Refusal } from "./refusal.ts";
+
+/** What the fleet's own register answers, without a query: counts of devices by their metadata. */
+export interface Census {
+  /** Null until ClickHouse has told which devices there are. */
+  readonly roll: Roll | null;
+}
+
+const statuses = ["online", "silent"] as const;
+const waitMs = 5_000;
+const pollMs = 50;
+
+export function readCensusFilter(parameters: Parameters): CensusFilter {
+  return {
+    search: parameters.text("search", limits.deviceIdCharacters) ?? "",
+    status: parameters.choice("status", statuses),
+    metadata: readMetadataFilter(parameters),
+  };
+}
+
+/** A fleet that is being read is waited for. */
+async function rollOf(census: Census, signal: AbortSignal): Promise<Roll> {
+  for (const deadline = performance.now() + waitMs; ; await Bun.sleep(pollMs)) {
+    const { roll } = census;
+    if (roll !== null) return roll;
+    if (signal.aborted || performance.now() > deadline) {
+      throw new Refusal("clickhouse_unavailable", "ClickHouse has not told yet which devices there are.");
+    }
+  }
+}
+
+const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+export const facetsOf = async (census: Census, filter: CensusFilter, keys: readonly string[], signal: AbortSignal) =>
+  countFacets(await rollOf(census, signal), filter, keys, pause);
+
+export const groupsOf = async (census: Census, filter: CensusFilter, key: string, signal: AbortSignal) =>
+  countGroups(await rollOf(census, signal), filter, key, pause);
