@@ -34,8 +34,9 @@ const Name = Type.String({ minLength: 1, maxLength: alertLimits.nameCharacters }
 const Time = Type.String({ maxLength: 40, description: "ISO 8601" });
 const metaField = "^meta\\.[\\s\\S]{1,256}$";
 
-export const Severity = Type.Union([Type.Literal("info"), Type.Literal("warning"), Type.Literal("critical")]);
-export type Severity = Static<typeof Severity>;
+export const severities = ["info", "warning", "critical"] as const;
+export const Severity = Type.Enum([...severities]);
+export type Severity = (typeof severities)[number];
 
 /** Selects devices. Both given: both must hold. `meta` compares the newest metadata of a device. */
 export const RuleDevices = Type.Object(

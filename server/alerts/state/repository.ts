@@ -36,6 +36,8 @@ export interface Repository {
   notices(): NoticeRecord[];
   groups(): GroupRecord[];
   outbox(): OutboxRecord[];
+  /** A message that waits. */
+  message(id: string): OutboxRecord | undefined;
   pushes(): PushRecord[];
   fact(name: string): string | null;
   transitions(query: TransitionQuery): { sequence: number; transition: TransitionRecord }[];
@@ -94,6 +96,14 @@ export function createRepository(store: Store): Repository {
         .query<BodyRow & { delivery: string }, []>("SELECT body, delivery FROM alert_outbox ORDER BY sequence")
         .all()
         .map(({ body, delivery }) => ({ ...JSON.parse(body), delivery: JSON.parse(delivery) }) as OutboxRecord),
+    message(id) {
+      const row = database
+        .query<BodyRow & { delivery: string }, [string]>("SELECT body, delivery FROM alert_outbox WHERE id = ?")
+        .get(id);
+      return row === null
+        ? undefined
+        : ({ ...JSON.parse(row.body), delivery: JSON.parse(row.delivery) } as OutboxRecord);
+    },
     pushes: () => bodies("SELECT body FROM alert_push ORDER BY created_ms"),
     fact: (name) =>
       database.query<{ value: string }, [string]>("SELECT value FROM alert_facts WHERE name = ?").get(name)?.value ??

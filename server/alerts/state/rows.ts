@@ -19,8 +19,11 @@ export type Table = keyof typeof tables;
 
 export type Row = Record<string, string | number | null>;
 
-/** One row as it is from now on, or its key when it is no more. Data, not SQL, so that another instance can apply it, too. */
-export type RowChange = { readonly table: Table; readonly put: Row } | { readonly table: Table; readonly remove: Row };
+/** One row as it is from now on, columns of it, or its key when it is no more. Data, not SQL, so that another instance can apply it, too. */
+export type RowChange =
+  | { readonly table: Table; readonly put: Row }
+  | { readonly table: Table; readonly update: Row; readonly where: Row }
+  | { readonly table: Table; readonly remove: Row };
 
 /** Applies changes in one transaction. */
 export function createRowWriter(store: Store): (changes: readonly RowChange[]) => void {
@@ -43,6 +46,13 @@ export function createRowWriter(store: Store): (changes: readonly RowChange[]) =
         `INSERT OR REPLACE INTO ${change.table} (${columns.join(", ")}) VALUES (${marks})`,
         Object.values(change.put),
       );
+    } else if ("update" in change) {
+      const assign = (row: Row, separator: string): string =>
+        Object.keys(row)
+          .map((key) => `${key} = ?`)
+          .join(separator);
+      const sql = `UPDATE ${change.table} SET ${assign(change.update, ", ")} WHERE ${assign(change.where, " AND ")}`;
+      run(sql, [...Object.values(change.update), ...Object.values(change.where)]);
     } else {
       const keys = Object.keys(change.remove);
       run(
