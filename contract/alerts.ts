@@ -469,3 +469,16 @@ export const AlertsFile = Type.Object(
   closed,
 );
 export type AlertsFile = Static<typeof AlertsFile>;
+
+/** GET /api/alerts/audit, newest first: who changed what. */
+export const AlertAudit = Type.Object({
+  changes: Type.Array(
+    Type.Object({
+      at: Type.String(),
+      who: Type.String({ description: "the editor's name; empty where nobody has to sign in" }),
+      action: Type.String(),
+      target: Type.String(),
+    }),
+  ),
+});
+export type AlertAudit = Static<typeof AlertAudit>;

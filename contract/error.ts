@@ -52,6 +52,11 @@ export const errors = {
     meaning: "The route exists and does not take this method.",
     action: "Use one of the methods in the `Allow` header.",
   },
+  conflict: {
+    status: 409,
+    meaning: "The change does not go together with what exists: a name is taken or in use, a limit is reached.",
+    action: "Change or remove what the message names first.",
+  },
   request_timeout: {
     status: 408,
     meaning: "The body did not arrive within `BODY_TIMEOUT`. Nothing was accepted.",
@@ -76,6 +81,11 @@ export const errors = {
     status: 415,
     meaning: "`Content-Encoding` is neither gzip nor zstd.",
     action: "Send one of these, or an uncompressed body.",
+  },
+  invalid_body: {
+    status: 422,
+    meaning: "A field of the body is missing, unknown or not allowed; `details` names each by a JSON pointer.",
+    action: "Correct the fields named. Nothing was changed.",
   },
   invalid_events: {
     status: 422,

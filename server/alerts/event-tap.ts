@@ -36,7 +36,7 @@ interface Frame {
 export class EventTap implements Tap {
   readonly #evaluator: Evaluator;
   readonly #subjectsMax: number;
-  readonly #onDecided: () => void;
+  readonly #onError: (error: unknown) => void;
   #subjects: Subject[] = [];
   #times: number[] = [];
   #values: number[] = [];
@@ -51,10 +51,13 @@ export class EventTap implements Tap {
   /** Frames, oldest first, that are durable and held back. */
   #durableFrames = 0;
 
-  constructor(evaluator: Evaluator, options: { readonly subjectsMax: number; readonly onDecided: () => void }) {
+  constructor(
+    evaluator: Evaluator,
+    options: { readonly subjectsMax: number; readonly onError: (error: unknown) => void },
+  ) {
     this.#evaluator = evaluator;
     this.#subjectsMax = options.subjectsMax;
-    this.#onDecided = options.onDecided;
+    this.#onError = options.onError;
   }
 
   get active(): boolean {
@@ -135,20 +138,12 @@ export class EventTap implements Tap {
 
   #decide(frames: number): void {
     if (frames === 0) return;
-    const evaluator = this.#evaluator;
     let at = 0;
     for (let index = 0; index < frames; index++) {
       const { endEvent, receivedMs } = this.#frames[index] as Frame;
       const end = endEvent - this.#removed;
       for (; at < end; at++) {
-        const subject = this.#subjects[at] as Subject;
-        evaluator.observe(
-          subject,
-          this.#times[at] as number,
-          receivedMs,
-          this.#values[at] as number,
-          this.#texts[at] as string | null,
-        );
+        this.#observe(at, receivedMs);
       }
     }
     this.#removed += at;
@@ -160,7 +155,22 @@ export class EventTap implements Tap {
     } else for (const list of [this.#subjects, this.#times, this.#values, this.#texts]) list.splice(0, at);
     if (frames === this.#frames.length) this.#frames.length = 0;
     else this.#frames.splice(0, frames);
-    this.#onDecided();
+  }
+
+  /** A fault in a rule must not keep events from being acknowledged. */
+  #observe(at: number, receivedMs: number): void {
+    const subject = this.#subjects[at] as Subject;
+    try {
+      this.#evaluator.observe(
+        subject,
+        this.#times[at] as number,
+        receivedMs,
+        this.#values[at] as number,
+        this.#texts[at] as string | null,
+      );
+    } catch (error) {
+      this.#onError(error);
+    }
   }
 }
 

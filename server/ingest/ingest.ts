@@ -2,6 +2,7 @@ import type { StoredEvent } from "../../contract/event.ts";
 import type { WriterClient } from "../../workers/client.ts";
 import type { KeyRecord } from "../../workers/journal/journal.ts";
 import type { Access, IngestPrincipal } from "../access/access.ts";
+import { noTap, type Tap } from "../alerts/event-tap.ts";
 import { maxFrameBytes } from "../config/limits.ts";
 import type { Refusal } from "../http/refusal.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
@@ -25,6 +26,8 @@ export interface IngestDeps {
     readonly watchedDevices: { readonly size: number; has(deviceId: string): boolean };
     offerDevice(event: StoredEvent): void;
   };
+  /** Events under alert rules. Default: there are no rules. */
+  readonly tap?: Tap;
   /** Called after every push: the stream may have news, the epoch may be full. */
   readonly onAccepted: (rows: number) => void;
   readonly now: () => number;
@@ -68,6 +71,7 @@ export interface Ingest extends Pick<Intake, "take" | "durable" | "refused" | "a
 /** The front door: the parts of this folder put together. What happens to a request is told in `format.ts`. */
 export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   const { access, writer, aggregator, watch, now } = deps;
+  const tap = deps.tap ?? noTap;
   const storedWaiters = new StoredWaiters();
   const keys = new IdempotencyKeys(options.idempotencyMaxKeys);
   const bodies = createBodyReader({
@@ -78,8 +82,9 @@ export function createIngest(deps: IngestDeps, options: IngestOptions): Ingest {
   const frameMaxBytes = maxFrameBytes(options);
   const { watchedDevices } = watch;
   const intake = createIntake({
-    staging: new Staging({ ring: writer.ring, aggregator, watchedDevices }, { ...options, frameMaxBytes }),
+    staging: new Staging({ ring: writer.ring, aggregator, watchedDevices, tap }, { ...options, frameMaxBytes }),
     aggregator,
+    tap,
     wake: () => writer.wake(),
     offerDevice: (event) => watch.offerDevice(event),
     onAccepted: deps.onAccepted,

@@ -1,6 +1,7 @@
 import type { StoredEvent } from "../../contract/event.ts";
 import type { KeyRecord } from "../../workers/journal/journal.ts";
 import type { IngestPrincipal } from "../access/access.ts";
+import type { Tap } from "../alerts/event-tap.ts";
 import { Refusal } from "../http/refusal.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
 import { type Accepted, Acknowledgements, type Durability } from "./acknowledgements.ts";
@@ -12,6 +13,8 @@ import type { Staging } from "./staging.ts";
 export interface IntakeDeps {
   readonly staging: Staging;
   readonly aggregator: Pick<Aggregator, "fold" | "discard">;
+  /** Decides on events under alert rules once they are durable. */
+  readonly tap: Pick<Tap, "settled">;
   /** Wakes the writer thread, when it sleeps. */
   readonly wake: () => void;
   /** Shows a durable event to the viewers of its device. */
@@ -131,12 +134,14 @@ export function createIntake(deps: IntakeDeps): Intake {
     durable(rows, cuts) {
       counts.durable += rows;
       frames.take(rows, (count, epoch) => aggregator.fold(count, cuts ?? epoch));
+      deps.tap.settled(rows, true);
       acknowledgements.durable(rows);
       settled();
     },
     refused(rows, reason, message) {
       counts.accepted -= rows;
       frames.take(rows, (count) => aggregator.discard(count));
+      deps.tap.settled(rows, false);
       acknowledgements.refused(rows, reason, message);
       settled();
     },

@@ -3,6 +3,7 @@ import { decodeRow, LoneSurrogateError, RowBinaryReader, RowEncoder, type Scanne
 import type { WriterClient } from "../../workers/client.ts";
 import { fileHeaderBytes, frameHeaderBytes } from "../../workers/journal/frame.ts";
 import type { IngestPrincipal } from "../access/access.ts";
+import type { Tap } from "../alerts/event-tap.ts";
 import { Refusal } from "../http/refusal.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
 import { TypeNames } from "./type-names.ts";
@@ -13,6 +14,8 @@ export interface StagingDeps {
   readonly aggregator: Pick<Aggregator, "types" | "queue" | "currentEpoch">;
   /** Devices that viewers follow one by one. */
   readonly watchedDevices: { readonly size: number; has(deviceId: string): boolean };
+  /** Events under alert rules. */
+  readonly tap: Tap;
 }
 
 export interface StagingOptions extends EventBounds {
@@ -62,6 +65,7 @@ export class Staging {
   /** The observation queue is full, which the ring should have been before. */
   #overflow = false;
   #watching = false;
+  #tapping = false;
   #watched: StoredEvent[] = [];
   /** Bytes that found no room in the journal when one was last asked for; 0 once some did. */
   #unplacedBytes = 0;
@@ -101,6 +105,7 @@ export class Staging {
   /** Forgets what was added; the delivery is staged anew, in another way. */
   restart(): void {
     this.#deps.aggregator.queue.rewind(this.#mark);
+    this.#deps.tap.rewind();
     this.#clear();
   }
 
@@ -125,7 +130,9 @@ export class Staging {
       encoder.rewind(before);
       return surrogateFault(event);
     }
-    this.#observe(event.event_type, timeMs, event.value_float ?? Number.NaN);
+    const value = event.value_float ?? Number.NaN;
+    this.#observe(event.event_type, timeMs, value);
+    if (this.#tapping) this.#tap(event.event_type, timeMs, value, before);
     if (this.#watching && this.#deps.watchedDevices.has(event.device_id)) this.#watch(before);
     return undefined;
   }
@@ -146,7 +153,9 @@ export class Staging {
     const encoder = this.#encoder;
     const before = encoder.byteLength;
     encoder.encodeScanned(placed, timeMs, nowMs);
-    this.#observe(this.#typeNames.nameOf(placed), timeMs, placed.value);
+    const type = this.#typeNames.nameOf(placed);
+    this.#observe(type, timeMs, placed.value);
+    if (this.#tapping) this.#tap(type, timeMs, placed.value, before);
     if (this.#watching && this.#deps.watchedDevices.has(placed.deviceId)) this.#watch(before);
     return undefined;
   }
@@ -166,6 +175,7 @@ export class Staging {
     }
     this.#unplacedBytes = 0;
     this.#principal = null;
+    this.#deps.tap.committed(this.#rowCount, this.#nowMs);
     return { rowCount: this.#rowCount, epoch, watched: this.#watched };
   }
 
@@ -174,6 +184,7 @@ export class Staging {
     this.#rowCount = 0;
     this.#overflow = false;
     this.#watching = this.#deps.watchedDevices.size > 0;
+    this.#tapping = this.#deps.tap.active;
     if (this.#watched.length > 0) this.#watched = [];
   }
 
@@ -185,6 +196,22 @@ export class Staging {
       this.#overflow = true;
     }
     this.#rowCount++;
+  }
+
+  /** The row at `rowStart` is decoded for the first event of a device, and for texts; for others its hashes will do. */
+  #tap(type: string, timeMs: number, value: number, rowStart: number): void {
+    const { tap } = this.#deps;
+    const rules = tap.typeRules(type);
+    if (rules === undefined) return;
+    const { deviceHashA, deviceHashB } = this.#encoder;
+    const known = rules.subjects.find(deviceHashA, deviceHashB);
+    if (known !== undefined && !rules.needsText) {
+      tap.push(known, timeMs, value, null);
+      return;
+    }
+    const event = decodeRow(new RowBinaryReader(this.#encoder.bytes(), rowStart));
+    const subject = known ?? tap.introduce(rules, deviceHashA, deviceHashB, event.device_id, event.metadata);
+    if (subject !== undefined) tap.push(subject, timeMs, value, event.value_string);
   }
 
   #watch(rowStart: number): void {

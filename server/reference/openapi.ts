@@ -7,6 +7,7 @@ import { limits } from "../../contract/limits.ts";
 import { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } from "../../contract/read.ts";
 import { Session, SignIn } from "../../contract/session.ts";
 import { DeviceUpdate, Update } from "../../contract/stream.ts";
+import { alertPaths } from "../alerts/reference.ts";
 import { fleetPaths, metadataParameter } from "../fleet/reference.ts";
 import { protocolPaths, protocolSecurity } from "../ingest/reference.ts";
 import {
@@ -380,7 +381,7 @@ export function createApiDocument(version: string): ApiDocument {
       description: "Devices POST JSON, ClickHouse has it, every dashboard shows it live.",
     },
     security: [{ viewerKey: [] }, { viewerKeyHeader: [] }, { viewerSession: [] }],
-    paths: { ...paths, ...fleetPaths, ...protocolPaths },
+    paths: { ...paths, ...fleetPaths, ...alertPaths, ...protocolPaths },
     components: {
       schemas: components,
       securitySchemes: {

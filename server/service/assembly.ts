@@ -19,11 +19,13 @@ import { buildRollupQuery } from "../live-view/stored-window.ts";
 import { createPartsReader } from "../ops/engine-parts.ts";
 import { createMetrics } from "../ops/metrics.ts";
 import { createPipelineState } from "../ops/pipeline.ts";
+import type { Store } from "../store/store.ts";
 import { createStreamHub } from "../stream/hub.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { createEpochClock } from "./epoch-clock.ts";
 import { createLiveTicker } from "./live-ticker.ts";
 import { type LiveFleet, openFleet } from "./open-fleet.ts";
+import { openLiveAlerts } from "./open-live-alerts.ts";
 import type { Instances, Parts } from "./parts.ts";
 import { createStoredClock } from "./stored-clock.ts";
 import { createWriterReports } from "./writer-reports.ts";
@@ -39,6 +41,7 @@ export interface AssemblyDeps {
   /** Undefined with an external ClickHouse. */
   readonly embedded: EmbeddedClickHouse | undefined;
   readonly directory: DataDirectory;
+  readonly store: Store;
   /** No more events are taken. */
   readonly closing: () => boolean;
   /** This process among those that share a journal. */
@@ -103,6 +106,7 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
       now: Date.now,
       random: Math.random,
       buildUpdate: (limit) => withFleet(aggregator.buildUpdate(limit, pipeline.current()), { aggregator, fleet }),
+      buildAlerts: () => alerts.update(),
     },
     config.liveView,
   );
@@ -120,12 +124,14 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
     },
     { ...config.liveView, ...config.batching },
   );
+  const alerts = openLiveAlerts({ ...deps, fleet, pipeline, counts, onChange: () => hub.alertsChanged() }, config);
   const ingest = createIngest(
     {
       access,
       writer,
       aggregator,
       watch: hub,
+      tap: alerts.tap,
       now: Date.now,
       onAccepted: (rows) => epochs.written(rows),
       sharedKeys: () => instances.share,
@@ -135,7 +141,7 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
   const mqtt = openMqtt({ log, ingest }, config, deps.directory.deadLetters);
   if (mqtt !== null) addMqttMetrics(metrics.registry, mqtt);
   const live = { aggregator, fleet, storedClock, foldRecovered, hub, ticker, epochs };
-  const parts: Parts = { ...live, writer, ingest, mqtt, pipeline, metrics, requests, instances, failed };
+  const parts: Parts = { ...live, alerts, writer, ingest, mqtt, pipeline, metrics, requests, instances, failed };
   return parts;
 }
 

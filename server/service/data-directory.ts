@@ -12,6 +12,8 @@ export interface DataDirectory {
   readonly journal: string;
   readonly deadLetters: string;
   readonly access: string;
+  /** What people change, and the state of alerts. */
+  readonly state: string;
   /** Lets another process have the directory. */
   release(): void;
 }
@@ -39,6 +41,7 @@ export function openDataDirectory(given: string): DataDirectory {
     journal,
     deadLetters: join(path, "dead-letter"),
     access: join(path, "access"),
+    state: join(path, "state"),
     release: lock.release,
   };
 }

@@ -65,9 +65,10 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
         fleet: parts.fleet.fleet,
       }),
       createMetricsRoutes(parts),
+      ...parts.alerts.controllers,
       createReferenceRoutes({ version: deps.version }),
     ],
-    editingControllers: [],
+    editingControllers: [...parts.alerts.editingControllers],
     publicControllers: [
       ingest,
       ...protocols,

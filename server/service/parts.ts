@@ -11,6 +11,7 @@ import type { StreamHub } from "../stream/hub.ts";
 import type { EpochClock } from "./epoch-clock.ts";
 import type { LiveTicker } from "./live-ticker.ts";
 import type { LiveFleet } from "./open-fleet.ts";
+import type { openLiveAlerts } from "./open-live-alerts.ts";
 import type { StoredClock } from "./stored-clock.ts";
 
 /** What instances with one journal know of each other; nulls where there is one alone. */
@@ -21,6 +22,7 @@ export interface Instances {
 
 /** What runs between the door and ClickHouse. */
 export interface Parts {
+  readonly alerts: ReturnType<typeof openLiveAlerts>;
   readonly writer: WriterClient;
   readonly aggregator: Aggregator;
   readonly fleet: LiveFleet;

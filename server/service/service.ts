@@ -2,8 +2,10 @@ import type { Log } from "../../base/log.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { connectClickHouse } from "../../workers/clickhouse-client.ts";
 import type { EmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
+import { alertMigrations } from "../alerts/state/migrations.ts";
 import type { Config } from "../config/groups.ts";
 import { withoutCredentials } from "../config/secrets.ts";
+import { openStore } from "../store/store.ts";
 import { assembleParts } from "./assembly.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { claimFormat } from "./data-format.ts";
@@ -58,16 +60,30 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
     database: config.clickHouse.database,
     requestTimeoutMs: queryTimeoutMs,
   });
+  const store = openStore({ directory: directory.state }, [alertMigrations]);
   const parts = assembleParts(
-    { log, onFailed: deps.onFailed, access, reader, embedded, directory, closing: () => closing, instance, version },
+    {
+      log,
+      store,
+      onFailed: deps.onFailed,
+      access,
+      reader,
+      embedded,
+      directory,
+      closing: () => closing,
+      instance,
+      version,
+    },
     config,
   );
   const recovered = await recoverJournal({ log, parts, instance }, config.redis.url);
+  parts.alerts.recovered(recovered);
   const connected = connectWhenStarted(embedded, () => parts.writer.connect(address));
   const backups = openBackups({ log, writer: parts.writer, version }, config, directory.path);
   parts.mqtt?.start();
   const listener = await openFront({ log, parts, doors, reader, version }, config);
   parts.fleet.fleet.open();
+  parts.alerts.open();
   const clickhouse = String(withoutCredentials(address.urls));
   log("info", `Sluice is listening on ${listener.url.origin}`, { recovered, clickhouse });
 
@@ -84,12 +100,13 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
       const timeoutMs = config.storage.shutdownTimeoutMs;
       if (!closing) log("info", `${why}: no more events are taken; flushing`, { timeout_seconds: timeoutMs / 1000 });
       closing = true;
-      stopped ??= shutDown({ log, parts, embedded, connected, listener, backups, access, directory }, timeoutMs);
+      stopped ??= shutDown({ log, parts, embedded, connected, listener, backups, access, store, directory }, timeoutMs);
       return stopped;
     },
     reload() {
       access.reload();
       listener.reload();
+      parts.alerts.reload();
     },
   };
 }

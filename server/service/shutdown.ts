@@ -11,6 +11,9 @@ const changesStopMaxMs = 1_000;
 /** What a broker has sent is durable long before this is over, or stays with the broker. */
 const mqttStopMs = 2_000;
 
+/** A message under way gets this long; it is sent again after the next start. */
+const alertsStopMinMs = 500;
+
 export interface ShutdownDeps {
   readonly log: Log;
   readonly parts: Parts;
@@ -20,6 +23,7 @@ export interface ShutdownDeps {
   readonly listener: Listener;
   readonly backups: { stop(): Promise<void> };
   readonly access: { stop(): void };
+  readonly store: { close(): void };
   readonly directory: { release(): void };
 }
 
@@ -46,6 +50,8 @@ export async function shutDown(deps: ShutdownDeps, timeoutMs: number): Promise<v
   // An engine that does not end in time is left to the end of its input, or to the next start.
   await Promise.race([deps.embedded?.stop(), Bun.sleep(Math.max(engineStopMinMs, leftMs()))]);
   await deps.listener.stop();
+  await Promise.race([parts.alerts.stop(), Bun.sleep(Math.max(alertsStopMinMs, leftMs()))]);
+  deps.store.close();
   deps.access.stop();
   deps.directory.release();
   log("info", "stopped");

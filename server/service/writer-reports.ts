@@ -28,7 +28,7 @@ export function createWriterReports({ log, onFailed, embedded, parts }: WriterRe
     sealed: ({ epoch }) => parts().writer.sealedGroups(parts().aggregator.sealed(epoch)),
     backlog: ({ batches }) => embedded?.setBacklog(batches),
     stored({ epoch, batch }) {
-      const { pipeline, metrics, aggregator, ingest, storedClock, ticker } = parts();
+      const { alerts, pipeline, metrics, aggregator, ingest, storedClock, ticker } = parts();
       pipeline.stored(batch);
       metrics.stored(batch);
       // With Redis `fleet` tells what is stored, by whomever.
@@ -36,6 +36,7 @@ export function createWriterReports({ log, onFailed, embedded, parts }: WriterRe
         storedClock.stored(epoch);
         aggregator.stored(epoch);
         ingest.stored(epoch, batch.deadLettered === 0);
+        alerts.stored(epoch);
       }
       ticker.pipelineChanged();
     },

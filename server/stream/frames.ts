@@ -1,3 +1,4 @@
+import type { AlertsUpdate } from "../../contract/alerts.ts";
 import type { StoredEvent } from "../../contract/event.ts";
 import type { Change, ChangesUpdate } from "../../contract/fleet.ts";
 import { limits } from "../../contract/limits.ts";
@@ -32,6 +33,11 @@ export function encodeChanges(changes: readonly Change[], missed: number): Uint8
   const shown = changes.slice(-limits.changesInUpdate);
   const update: ChangesUpdate = { changes: shown, skipped: missed + changes.length - shown.length };
   return encoder.encode(`event: changes\ndata: ${JSON.stringify(update)}\n\n`);
+}
+
+/** What fires now. Without an id, as it is sent anew to every stream that opens. */
+export function encodeAlerts(update: AlertsUpdate): Uint8Array {
+  return encoder.encode(`event: alerts\ndata: ${JSON.stringify(update)}\n\n`);
 }
 
 export function joined(chunks: readonly Uint8Array[]): Uint8Array {

@@ -1,9 +1,10 @@
+import type { AlertsUpdate } from "../../contract/alerts.ts";
 import type { StoredEvent } from "../../contract/event.ts";
 import { isLonger, limits } from "../../contract/limits.ts";
 import type { Update } from "../../contract/stream.ts";
 import { errorResponse } from "../http/errors.ts";
 import { DeviceWatch } from "./device-watch.ts";
-import { createUpdateEncoder, encodeGreeting, FrameRing, heartbeat, joined } from "./frames.ts";
+import { createUpdateEncoder, encodeAlerts, encodeGreeting, FrameRing, heartbeat, joined } from "./frames.ts";
 
 export interface StreamHubDeps {
   /** Epoch milliseconds. */
@@ -12,6 +13,8 @@ export interface StreamHubDeps {
   random(): number;
   /** The present state, with at most `limit` types. */
   buildUpdate(limit: number): Update;
+  /** What fires now, for `event: alerts`. Without it there is no such event. */
+  buildAlerts?(): AlertsUpdate;
 }
 
 export interface StreamHubOptions {
@@ -35,6 +38,8 @@ export interface StreamHub {
    * gets how many things it has missed.
    */
   announce(count: number, encode: (missed: number) => Uint8Array): void;
+  /** `event: alerts` is different: every stream gets it, at once or when it has room. */
+  alertsChanged(): void;
   readonly stats: StreamHubStats;
   /** Closes every stream; further requests get 503. */
   stop(): void;
@@ -69,6 +74,8 @@ interface Stream {
   missed: number;
   /** An update was published that this stream has not got. */
   behind: boolean;
+  /** The same of what fires. */
+  alertsBehind: boolean;
 }
 
 /** The streams with one limit: the same bytes for all. */
@@ -118,6 +125,8 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
   const groups = new Map<number, Group>();
   const viewers = new Map<string, number>();
   const watch = new DeviceWatch<Stream>(deps.now);
+  /** The newest `event: alerts`; null: to be made when somebody wants it. */
+  let alerts: Uint8Array | null = null;
   let sequence = 0;
   let streams = 0;
   let published = 0;
@@ -158,10 +167,12 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
 
   /** The socket has room again: what waited, then the latest state, as one chunk. */
   function flush(stream: Stream): void {
-    if (stream.waiting.length === 0 && !stream.behind) return;
+    if (stream.waiting.length === 0 && !stream.behind && !stream.alertsBehind) return;
     const chunks = stream.waiting.splice(0);
     stream.waitingBytes = 0;
+    if (stream.alertsBehind && alerts !== null) chunks.push(alerts);
     if (stream.behind) chunks.push(stream.group.latest);
+    stream.alertsBehind = false;
     stream.behind = false;
     write(stream, joined(chunks));
   }
@@ -236,9 +247,11 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
       skipped: 0,
       missed: 0,
       behind: false,
+      alertsBehind: false,
     };
     const greeting = encodeGreeting(retryMinMs + Math.floor(deps.random() * retrySpreadMs));
-    controller.enqueue(joined([greeting, ...opening(group, lastEventId)]));
+    alerts ??= deps.buildAlerts === undefined ? null : encodeAlerts(deps.buildAlerts());
+    controller.enqueue(joined([greeting, ...opening(group, lastEventId), ...(alerts === null ? [] : [alerts])]));
     group.streams.add(stream);
     streams++;
     viewers.set(viewer, (viewers.get(viewer) ?? 0) + 1);
@@ -345,6 +358,18 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
       lastSentAt = now;
       for (const group of groups.values()) {
         for (const stream of group.streams) if (hasRoom(stream)) write(stream, heartbeat);
+      }
+    },
+
+    alertsChanged() {
+      alerts = null;
+      if (streams === 0 || deps.buildAlerts === undefined) return;
+      alerts = encodeAlerts(deps.buildAlerts());
+      for (const group of groups.values()) {
+        for (const stream of group.streams) {
+          stream.alertsBehind = !hasRoom(stream) || stream.waiting.length > 0;
+          if (!stream.alertsBehind) write(stream, alerts);
+        }
       }
     },
 

@@ -93,7 +93,10 @@ export class AlertCenter {
       silences: repository.silences(),
     });
     this.evaluator = new Evaluator({ onTransition: (transition) => this.#note(transition), metadataOf }, { seriesMax });
-    this.tap = new EventTap(this.evaluator, { subjectsMax: seriesMax, onDecided: () => undefined });
+    this.tap = new EventTap(this.evaluator, {
+      subjectsMax: seriesMax,
+      onError: (error) => deps.log("error", "an alert rule failed on an event", { error: String(error) }),
+    });
     this.instances = new Instances({ make: repository.make, metadataOf });
     this.#silence = new SilenceWatch({ evaluator: this.evaluator, directory, downtime: this.#downtime });
     this.#pipeline = new PipelineWatch(this.evaluator, nowMs);
@@ -149,6 +152,10 @@ export class AlertCenter {
     this.#tickedMs = nowMs;
     this.#tickedMonotonicMs = this.#deps.monotonicNow();
     this.#phase = "open";
+  }
+
+  get isJudgingSilence(): boolean {
+    return this.#phase === "judging";
   }
 
   /** The devices of earlier runs and when they were last heard are known: silence is judged from here on. */
@@ -224,6 +231,11 @@ export class AlertCenter {
   /** Answers who is muted at this moment. */
   mutes(): Mutes {
     return createMutes(this.registry.silences.values(), () => this.#firing(), this.#deps.now());
+  }
+
+  /** Series of a rule: devices under a rule of silence count from the start, others with their first event. */
+  watchedBy(ruleId: string): number {
+    return Math.max(this.evaluator.seriesOf(ruleId), this.#silence.watchedBy(ruleId));
   }
 
   /** A device's metadata have changed. */

@@ -38,6 +38,7 @@ export class SilenceWatch {
   readonly #deadlines = new DeadlineQueue<Watched>();
   readonly #silent = new Set<Watched>();
   #rules: { rule: CompiledRule; test: SilentTest }[] = [];
+  readonly #counts = new Map<string, number>();
   #silentCursor: Watched[] = [];
   #nextLookMs = 0;
   /** Devices that no rule of silence can watch, because there are too many. */
@@ -56,6 +57,10 @@ export class SilenceWatch {
       else this.#forget(key, watched);
     }
     this.#nextLookMs = 0;
+  }
+
+  watchedBy(ruleId: string): number {
+    return this.#counts.get(ruleId) ?? 0;
   }
 
   /** At most `max` deadlines at a time. */
@@ -105,6 +110,7 @@ export class SilenceWatch {
       queuedMs: Number.POSITIVE_INFINITY,
     };
     this.#watched.set(keyOf(rule, deviceId), watched);
+    this.#counts.set(rule.id, this.watchedBy(rule.id) + 1);
     this.#deadlines.schedule(watched);
     return watched;
   }
@@ -159,6 +165,7 @@ export class SilenceWatch {
 
   #forget(key: string, watched: Watched): void {
     this.#watched.delete(key);
+    this.#counts.set(watched.rule.id, this.watchedBy(watched.rule.id) - 1);
     this.#silent.delete(watched);
   }
 }

@@ -211,9 +211,24 @@ export class Evaluator {
     }
   }
 
+  /** An event of the time before the start, for rules without a window; `fill` is for those with one. */
+  observeNewest(subject: Subject, timeMs: number, receivedMs: number, value: number, text: string | null): void {
+    this.observe(
+      { ...subject, series: subject.series.filter(({ window }) => window === null) },
+      timeMs,
+      receivedMs,
+      value,
+      text,
+    );
+  }
+
   /** An event of the time before the start: it fills windows and decides nothing. */
   fill(subject: Subject, timeMs: number, value: number): void {
-    for (const { window } of subject.series) window?.add(timeMs, value);
+    for (const series of subject.series) {
+      if (series.window === null) continue;
+      series.window.add(timeMs, value);
+      if (timeMs > series.clockMs) series.clockMs = timeMs;
+    }
   }
 
   /** Time has come to `nowMs`. At most `max` deadlines at a time; true when more are due. */
