@@ -1,3 +1,4 @@
+import type { Pipeline } from "../../contract/stream.ts";
 import type { Service } from "../../testing/test-service.ts";
 import { until } from "../../testing/until.ts";
 
@@ -17,8 +18,8 @@ export async function allStored(service: Service, timeoutMs = 60_000): Promise<v
     "everything stored",
     async () => {
       const response = await fetch(`${service.url}/api/pipeline`);
-      const { durable, stored, dead_lettered } = (await response.json()) as Record<string, number>;
-      return durable === (stored ?? 0) + (dead_lettered ?? 0);
+      const { durable, stored, dead_lettered, clickhouse } = (await response.json()) as Pipeline;
+      return clickhouse === "ok" && durable === stored + dead_lettered;
     },
     timeoutMs,
   );

@@ -75,6 +75,8 @@ export function createMqtt(deps: MqttDeps, options: MqttOptions): Mqtt {
     { directory: options.deadLetterDirectory, maxBytes: options.deadLetterMaxBytes },
   );
   let deadLettersSince = 0;
+  /** Messages that could not be taken yet, and why the newest of them could not. */
+  let waiting = 0;
   let waitingFor: string | null = null;
   let stopping = false;
 
@@ -117,12 +119,14 @@ export function createMqtt(deps: MqttDeps, options: MqttOptions): Mqtt {
   }
 
   async function take(message: Message): Promise<void> {
-    while (!(await tryTake(message))) {
+    if (await tryTake(message)) return;
+    waiting++;
+    do {
       // Unsettled and unacknowledged: the broker keeps it for the next start.
       if (stopping) return new Promise(() => undefined);
       await Bun.sleep(retryMs);
-    }
-    waitingFor = null;
+    } while (!(await tryTake(message)));
+    waiting--;
   }
 
   let subscriber: Subscriber | null = null;
@@ -156,7 +160,7 @@ export function createMqtt(deps: MqttDeps, options: MqttOptions): Mqtt {
         topics: options.templates.map(({ text }) => text),
         qos: options.qos,
         last_error: state.lastError,
-        waiting_for: waitingFor,
+        waiting_for: waiting > 0 ? waitingFor : null,
         in_flight: state.inFlight,
         received: state.received,
         acknowledged: state.acknowledged,
