@@ -33,15 +33,23 @@ export function createControlSocket(deps: ControlDeps, options: ControlOptions):
   const { dataDirectory } = options;
   const path = controlSocket(dataDirectory);
   /** One at a time: each holds disk space for as long as it is copied. */
-  let held: string | null = null;
+  let held: { readonly name: string; readonly asker: AbortSignal } | null = null;
 
-  async function take(): Promise<SnapshotResult> {
+  /** Waits for the one before; for longer when its asker has gone, since it is then let go as soon as it is there. */
+  async function untilFree(): Promise<boolean> {
+    for (let waitedMs = 0; held !== null; waitedMs += beatMs) {
+      if (waitedMs >= (held.asker.aborted ? snapshotTimeoutMs : releaseWaitMs)) return false;
+      await Bun.sleep(beatMs);
+    }
+    return true;
+  }
+
+  async function take(asker: AbortSignal): Promise<SnapshotResult> {
     if (!options.embedded) return { ok: false, reason: onlyEmbedded };
-    for (let waitedMs = 0; held !== null && waitedMs < releaseWaitMs; waitedMs += beatMs) await Bun.sleep(beatMs);
-    if (held !== null) return { ok: false, reason: "another backup is being made" };
+    if (!(await untilFree())) return { ok: false, reason: "another backup is being made" };
     // The engine writes other characters than these in its own way.
     const name = `backup_${crypto.randomUUID().replaceAll("-", "")}`;
-    held = name;
+    held = { name, asker };
     const asked = deps.snapshot(name);
     const late = Bun.sleep(snapshotTimeoutMs).then(() => null);
     const result = await Promise.race([asked, late]);
@@ -55,14 +63,14 @@ export function createControlSocket(deps: ControlDeps, options: ControlOptions):
 
   function release(name: string): void {
     removeSnapshots(dataDirectory, name);
-    if (held === name) held = null;
+    if (held?.name === name) held = null;
   }
 
   async function answer(request: Request): Promise<Response> {
     if (request.method !== "POST" || new URL(request.url).pathname !== "/snapshot") {
       return errorResponse("not_found", "POST /snapshot");
     }
-    const result = await take();
+    const result = await take(request.signal);
     const line = new TextEncoder().encode(`${JSON.stringify(result)}\n`);
     if (!result.ok) return new Response(line);
     const { name } = result.snapshot;
