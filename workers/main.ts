@@ -1,5 +1,6 @@
 /** Entry of the writer thread. */
 import { randomBytes } from "node:crypto";
+import { diskSpace } from "../base/disk-space.ts";
 import { trySnapshot } from "./backup/snapshot.ts";
 import { createRowStore, type RowStore } from "./clickhouse-client.ts";
 import { openDiskJournal } from "./journal/disk.ts";
@@ -7,6 +8,7 @@ import { realFiles } from "./journal/files.ts";
 import type { FromWriter, RedisOptions, ToWriter, WriterOptions } from "./protocol.ts";
 import { RingConsumer } from "./ring/ring.ts";
 import { openDeadLetterFile } from "./writer/dead-letter.ts";
+import { diskShortage, gateByDisk } from "./writer/disk-room.ts";
 import { createInserter, type Inserter } from "./writer/inserter.ts";
 import { createWriter, type Writer } from "./writer/writer.ts";
 
@@ -67,9 +69,19 @@ async function openOnDisk(options: WriterOptions): Promise<OpenedWriter> {
     },
     options,
   );
+  const gated = (inserter: Inserter): Inserter => {
+    const { diskReserveBytes, dataDirectory } = options;
+    if (diskReserveBytes === null) return inserter;
+    return gateByDisk(inserter, {
+      shortage: () => diskShortage(diskSpace(dataDirectory), journal.bytes, diskReserveBytes),
+      pause: (ms) => Promise.race([Bun.sleep(ms), writer.stopping]),
+      log,
+      onStatus: () => writer.postStatus(),
+    });
+  };
   return {
     writer,
-    connect: (store, create) => writer.connect(store, create()),
+    connect: (store, create) => writer.connect(store, gated(create())),
     snapshot(name, database) {
       writer.atQuietPoint(async ({ client }) => {
         const result = await trySnapshot({ client, now: Date.now, journal }, { ...options, database }, name);

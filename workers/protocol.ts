@@ -30,6 +30,8 @@ export interface WriterOptions {
   readonly segmentMaxAgeMs: number;
   readonly insertTimeoutMs: number;
   readonly retentionDays: number;
+  /** Inserts wait while less is free on the disk of `dataDirectory`; null: the tables are on another one. */
+  readonly diskReserveBytes: number | null;
   readonly redis: RedisOptions | null;
 }
 
@@ -133,4 +135,6 @@ export interface WriterStatus {
   readonly journalFailure: string | null;
   /** Why a refused row cannot be dead-lettered, which inserting waits for; null while it can. */
   readonly deadLetterFailure: string | null;
+  /** Why the disk has no room for an insert, which inserting waits for; null while it has. */
+  readonly diskShortage: string | null;
 }

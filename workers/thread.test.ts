@@ -100,6 +100,7 @@ async function startThread(
         segmentMaxAgeMs: 100,
         insertTimeoutMs,
         retentionDays: 90,
+        diskReserveBytes: null,
         redis: null,
       },
       {

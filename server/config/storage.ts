@@ -14,6 +14,12 @@ export const storage = group("Data directory", {
     kind: size("1MiB", "1024TiB"),
     help: "journal on disk; full: 503",
   },
+  diskReserveBytes: {
+    variable: "DISK_RESERVE",
+    fallback: "1GiB",
+    kind: size("0", "1TiB"),
+    help: "inserts into the embedded engine wait while less is free (a twentieth of the disk where that is less)",
+  },
   deadLetterMaxBytes: {
     variable: "DEAD_LETTER_MAX_BYTES",
     fallback: "1GiB",

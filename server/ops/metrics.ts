@@ -13,6 +13,7 @@ export interface MetricsDeps {
   readonly counts: () => IngestCounts;
   readonly ring: () => { usedBytes: number; capacityBytes: number };
   readonly streams: () => StreamHubStats;
+  readonly diskSpace: () => { freeBytes: number; totalBytes: number };
   readonly requests: RequestFigures;
   readonly refusals: Readonly<AccessRefusals>;
 }
@@ -158,6 +159,11 @@ export function createMetrics(deps: MetricsDeps, options: { readonly version: st
   gauge("sluice_ring_max_bytes", "RING_BYTES.", () => deps.ring().capacityBytes);
   gauge("sluice_dead_letters", "Dead letters on disk, of all runs.", () => deps.pipeline.figures().deadLetters);
   counter("sluice_insert_retries_total", "Inserts that were tried again.", () => deps.pipeline.figures().retries);
+  gauge("sluice_inserts_paused", "1 while inserts wait because the disk is nearly full (DISK_RESERVE).", () =>
+    deps.pipeline.figures().insertsPaused ? 1 : 0,
+  );
+  gauge("sluice_disk_free_bytes", "Free on the disk of DATA_DIR.", () => deps.diskSpace().freeBytes);
+  gauge("sluice_disk_bytes", "Size of the disk of DATA_DIR.", () => deps.diskSpace().totalBytes);
   gauge("sluice_ready", "1 while events can be accepted.", () =>
     deps.pipeline.readiness().refusing.length === 0 ? 1 : 0,
   );

@@ -39,6 +39,8 @@ export interface PipelineFigures {
   readonly journalMaxBytes: number;
   readonly segments: number;
   readonly retries: number;
+  /** Inserts wait because the disk is nearly full. */
+  readonly insertsPaused: boolean;
   /** Of all runs, as far as they are on disk. */
   readonly deadLetters: number;
 }
@@ -75,6 +77,7 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
     oldestMs: null,
     journalFailure: null,
     deadLetterFailure: null,
+    diskShortage: null,
   };
 
   function current(): Pipeline {
@@ -109,6 +112,7 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
         lastError === null ? "ClickHouse is starting" : `ClickHouse is ${clickhouse}: ${lastError.message}`,
       );
     }
+    if (status.diskShortage !== null) degraded.push(`inserting waits: ${status.diskShortage}`);
     if (status.deadLetterFailure !== null) degraded.push(`inserting waits: ${status.deadLetterFailure}`);
     const mqtt = deps.mqtt()?.state();
     if (mqtt?.state === "connecting") degraded.push(`MQTT: not connected: ${mqtt.last_error ?? "it has just begun"}`);
@@ -139,6 +143,7 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
       journalMaxBytes: options.journalMaxBytes,
       segments: status.segments,
       retries: status.retries,
+      insertsPaused: status.diskShortage !== null,
       deadLetters: deadLettersOnFile(),
     }),
     async detail() {

@@ -1,4 +1,5 @@
 import type { ClickHouseClient } from "@clickhouse/client";
+import { diskSpace } from "../../base/disk-space.ts";
 import type { Log } from "../../base/log.ts";
 import type { Update } from "../../contract/stream.ts";
 import { startWriter, type WriterClient } from "../../workers/client.ts";
@@ -98,7 +99,15 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
     lagMs: () => 1000 * pipeline.current().store_lag_seconds,
   });
   const metrics = createMetrics(
-    { pipeline, counts, ring, streams: () => hub.stats, requests, refusals: access.refusals },
+    {
+      pipeline,
+      counts,
+      ring,
+      streams: () => hub.stats,
+      diskSpace: () => diskSpace(deps.directory.path),
+      requests,
+      refusals: access.refusals,
+    },
     { version },
   );
   const hub = createStreamHub(
@@ -168,7 +177,7 @@ function openMqtt(
 }
 
 function writerOptions(
-  { storage, limits, batching, redis, listen }: Config,
+  { storage, limits, batching, clickHouse, redis, listen }: Config,
   directory: DataDirectory,
   instance: string,
 ) {
@@ -176,6 +185,7 @@ function writerOptions(
     ...batching,
     ring: createRingMemory(limits.ringBytes),
     dataDirectory: directory.path,
+    diskReserveBytes: clickHouse.urls === null ? storage.diskReserveBytes : null,
     journalDirectory: directory.journal,
     journalMaxBytes: storage.journalMaxBytes,
     deadLetterDirectory: directory.deadLetters,

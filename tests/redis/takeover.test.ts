@@ -50,6 +50,7 @@ describe.skipIf(redisProgram === null)("a writer whose shard was another's for a
       retries: 0,
       lastError: null,
       deadLetterFailure: null,
+      diskShortage: null,
       probe: async () => undefined,
       async store(batch, stopping) {
         while (!stopping()) {

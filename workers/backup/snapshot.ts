@@ -122,11 +122,18 @@ async function takeSnapshot(
   } finally {
     await client.command({ query: "SYSTEM START TTL MERGES" });
   }
-  const schema = await ask<{ number: number; name: string; checksum: string }>(
-    `SELECT number, name, checksum FROM \`${database}\`.sluice_schema FINAL ORDER BY number`,
-  );
+  const schema = await readSchema(ask, database);
   // In one turn, last: what was acknowledged while the tables were linked is in the journal's files.
   return { name, takenAtMs: deps.now(), database, schema, tables, files: linkFiles(places, name) };
+}
+
+/** Nothing before the engine was first reached: then every event is in the journal. */
+async function readSchema(ask: <T>(query: string) => Promise<T[]>, database: string): Promise<SchemaFile[]> {
+  const [found] = await ask<{ n: string }>(
+    "SELECT count() AS n FROM system.tables WHERE database = {database: String} AND name = 'sluice_schema'",
+  );
+  if (found?.n === "0") return [];
+  return ask(`SELECT number, name, checksum FROM \`${database}\`.sluice_schema FINAL ORDER BY number`);
 }
 
 async function sumsOf(

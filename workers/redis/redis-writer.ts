@@ -347,6 +347,7 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
       segments: fleet.sealed,
       oldestMs: fleet.oldestMs === 0 ? null : fleet.oldestMs,
       journalFailure: awayBecause ?? appender.failure,
+      diskShortage: inserters.find((each) => each.diskShortage)?.diskShortage ?? null,
       deadLetterFailure: inserters.find((each) => each.deadLetterFailure !== null)?.deadLetterFailure ?? null,
     } as const;
     const text = JSON.stringify(status);

@@ -44,6 +44,8 @@ export interface Inserter {
   readonly lastError: { atMs: number; message: string; code: number | null } | null;
   /** Why a row that ClickHouse refuses cannot be put aside; inserting waits for it. */
   readonly deadLetterFailure: string | null;
+  /** Why the disk has no room for an insert; inserting waits for it. Absent where the disk is not ours. */
+  readonly diskShortage?: string | null;
 }
 
 /** Thrown through the recursion when the writer has to stop in the middle of a batch. */

@@ -429,6 +429,7 @@ export function createWriter(deps: WriterDeps, options: Options): Writer {
       // With nobody posting, nothing would ever show that the disk works again: after a while it is worth a try.
       journalFailure: deps.monotonicNow() - journalFailedMs < journalFailureShownMs ? journalFailure : null,
       deadLetterFailure: inserter?.deadLetterFailure ?? null,
+      diskShortage: inserter?.diskShortage ?? null,
     } as const;
     const text = JSON.stringify(status);
     if (text === lastStatus) return;
