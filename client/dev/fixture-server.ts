@@ -280,6 +280,10 @@ function changesAnswer(url: URL, scene: Scene, nowMs: number): Changes {
         device_id: null,
         detail: { group: { key: "site", value: sites[index % 5]! }, devices: 38, of: 240 },
       };
+    if (device !== null && index % 6 !== 2)
+      return index % 2 === (isSilent(Number(device.slice(-6)), scene) ? 0 : 1)
+        ? { at: at(index * 6), kind: "silent", device_id: id, detail: {} }
+        : { at: at(index * 6), kind: "online", device_id: id, detail: { silent_seconds: 582 } };
     if (index % 6 === 1) return { at: at(index), kind: "online", device_id: id, detail: { silent_seconds: 412 } };
     if (index % 6 === 2)
       return {
@@ -319,8 +323,8 @@ function deviceDetail(id: string, scene: Scene, nowMs: number): DeviceDetail | u
       event_count: 4_000 * (type + 1),
       last_seen: new Date(nowMs - type * 900).toISOString(),
       last_value_float: type === 3 ? null : levelOf(type, nowMs / 1000),
-      last_value_string: type === 3 ? "ok" : null,
-    })),
+      last_value_string: type === 3 ? "running" : null,
+    })).sort(() => (scene.ties ? Math.random() - 0.5 : 0)),
     metadata: metadataOf(index),
   };
 }
@@ -367,20 +371,29 @@ function historyAnswer(url: URL, scene: Scene): History {
   };
 }
 
+const states = ["idle", "running", "running", "running", "fault"] as const;
+
 function eventsAnswer(url: URL, scene: Scene, nowMs: number): Events {
   const limit = Number(url.searchParams.get("limit") ?? 100);
   const device = url.searchParams.get("device_id") ?? "sensor-000001";
+  const asked = url.searchParams.get("event_type");
+  const everyMs = asked === null ? 1_000 : 300_000;
+  const types = Math.min(5, scene.types);
   return {
     cursor: null,
-    events: Array.from({ length: scene.empty ? 0 : Math.min(limit, 50) }, (_, index) => ({
-      timestamp: new Date(nowMs - index * 1000).toISOString(),
-      received_at: new Date(nowMs - index * 1000 + 20).toISOString(),
-      device_id: device,
-      event_type: typeName(index % Math.min(5, scene.types)),
-      value_float: index % 5 === 3 ? null : levelOf(index % 5, nowMs / 1000 - index),
-      value_string: index % 5 === 3 ? "ok" : null,
-      metadata: {},
-    })),
+    events: Array.from({ length: scene.empty ? 0 : Math.min(limit, 50) }, (_, index) => {
+      const type = asked === null ? index % types : typeNames.indexOf(asked);
+      const atMs = Math.floor(nowMs / everyMs) * everyMs - index * everyMs;
+      return {
+        timestamp: new Date(atMs).toISOString(),
+        received_at: new Date(atMs + 20).toISOString(),
+        device_id: device,
+        event_type: typeName(type),
+        value_float: type === 3 ? null : levelOf(type, atMs / 1000),
+        value_string: type === 3 ? states[Math.floor(atMs / everyMs) % states.length]! : null,
+        metadata: type === 0 ? { unit: "°C" } : {},
+      };
+    }),
   };
 }
 

@@ -98,7 +98,7 @@ describe.skipIf(noChromium)("the real service in a browser", () => {
     await post(url, [{ device_id: "boiler 1/ü", event_type: "temperature", value_float: 99.25 }]);
     await page.locator(".tail td", { hasText: "99.25" }).first().waitFor();
     await page.getByRole("link", { name: "Pipeline" }).click();
-    await page.getByText("Everything flows").waitFor();
+    await page.getByText("All systems operational").waitFor();
     await page.close();
   });
 

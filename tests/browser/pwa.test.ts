@@ -103,7 +103,7 @@ describe.skipIf(noChromium)("installed", () => {
 
   test("neither the stream nor the API is ever answered from a cache", async () => {
     const page = await browser.page("/pipeline");
-    await page.getByText("Everything flows").waitFor();
+    await page.getByText("Storing events, but not all of them").waitFor();
     const cached = await page.evaluate(async () => {
       const names = await caches.keys();
       const lists = await Promise.all(

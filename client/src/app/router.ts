@@ -153,7 +153,9 @@ export function createRouter(pages: readonly PagePath[], place: RouterPlace = br
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = event.target instanceof Element ? event.target.closest("a") : null;
     if (!link || link.origin !== location.origin || link.target !== "" || link.hasAttribute("download")) return;
-    if (link.hasAttribute("data-server") || link.hash !== "") return;
+    if (link.hasAttribute("data-server")) return;
+    // A place on this page is the browser's own business.
+    if (link.hash !== "" && link.pathname === location.pathname) return;
     event.preventDefault();
     go(link.href);
   });

@@ -50,10 +50,8 @@ export function createTimeRange(defaultFrom: string): TimeRangeState {
     const now = serverNow();
     return resolveSpec(spec(), now) ?? { fromMs: now - 3_600_000, toMs: now };
   };
-  const choose = (from: string, to = "now"): void => {
-    const own = from === defaultFrom && to === "now";
-    router.setParams({ from: own ? undefined : from, to: to === "now" ? undefined : to }, { push: true });
-  };
+  const choose = (from: string, to = "now"): void =>
+    router.setParams({ from, to: to === "now" ? undefined : to }, { push: true });
   const chooseRange = (range: TimeRange): void => {
     const { from, to } = absoluteSpec(range);
     choose(from, to);
@@ -71,7 +69,7 @@ export function createTimeRange(defaultFrom: string): TimeRangeState {
     zoom: (fromMs, toMs) => chooseRange({ fromMs, toMs: Math.min(toMs, serverNow()) }),
     shift: (byParts) => chooseRange(shiftedRange(bounds(), byParts, serverNow())),
     zoomOut: () => chooseRange(zoomedOut(bounds(), serverNow())),
-    reset: () => choose(defaultFrom),
+    reset: () => router.setParams({ from: undefined, to: undefined }, { push: true }),
     step(by) {
       const seconds = (bounds().toMs - bounds().fromMs) / 1000;
       const lengths = timePresets.map(({ from }) => secondsAgo(from)!);

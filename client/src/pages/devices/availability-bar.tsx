@@ -1,5 +1,5 @@
 import { createMemo, type JSX, Show } from "solid-js";
-import { type AvailabilitySpan, onlineShare } from "./availability.ts";
+import { type AvailabilitySpan, onlineShare } from "../../charts/availability.ts";
 
 const colors = { online: "var(--ok)", silent: "var(--warn)", unknown: "var(--line)" } as const;
 

@@ -1,8 +1,8 @@
 import { createMemo, For, type JSX, Match, Switch } from "solid-js";
 import type { Device } from "../../../../contract/read.ts";
 import type { ClockWords } from "../../app/clock-words.ts";
+import type { AvailabilitySpan } from "../../charts/availability.ts";
 import { Status } from "../../ui/device-status.tsx";
-import type { AvailabilitySpan } from "./availability.ts";
 import { AvailabilityBar } from "./availability-bar.tsx";
 import type { DeviceColumn } from "./device-columns.ts";
 

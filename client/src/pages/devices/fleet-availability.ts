@@ -3,7 +3,7 @@ import type { Change } from "../../../../contract/fleet.ts";
 import type { Device } from "../../../../contract/read.ts";
 import { createQuery, notAsked } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
-import { type AvailabilitySpan, availabilityOf } from "./availability.ts";
+import { type AvailabilitySpan, availabilityOf } from "../../charts/availability.ts";
 
 const dayMs = 86_400_000;
 const pageSize = 1_000;

@@ -1,5 +1,5 @@
-import type { Change } from "../../../../contract/fleet.ts";
-import type { Device } from "../../../../contract/read.ts";
+import type { Change } from "../../../contract/fleet.ts";
+import type { Device } from "../../../contract/read.ts";
 
 export type Availability = "online" | "silent" | "unknown";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { Change } from "../../../../contract/fleet.ts";
-import type { Device } from "../../../../contract/read.ts";
+import type { Change } from "../../../contract/fleet.ts";
+import type { Device } from "../../../contract/read.ts";
 import { availabilityOf, onlineShare } from "./availability.ts";
 
 const hour = 3_600_000;
