@@ -142,7 +142,7 @@ export function createRouter(pages: readonly PagePath[], place: RouterPlace = br
     const url = new URL(href, location.href);
     const query = url.search === "" ? followedSearch(place.search()) : url.search;
     const changed = url.pathname !== place.pathname();
-    if (changed || query !== place.search()) place.change(url.pathname, query, true);
+    if (changed || query !== place.search()) place.change(url.pathname, query + url.hash, true);
     sync();
     if (changed) scrollTo(0, 0);
   };
