@@ -73,7 +73,10 @@ describe.skipIf(noChromium)("an outage is seen, and nothing else is claimed", ()
         ["Dead letters", /\/pipeline#dead-letters/],
       ] as const) {
         await page.locator(".tile", { has: page.getByText(name, { exact: true }) }).click();
-        await until(() => page.url(), (now) => url.test(now));
+        await until(
+          () => page.url(),
+          (now) => url.test(now),
+        );
         await page.goBack();
         await page.locator(".tile").first().waitFor();
       }
