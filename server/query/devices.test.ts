@@ -399,6 +399,19 @@ describe("GET /api/devices/ID", () => {
     expect((await routes.get(DeviceDetail, "/api/devices/a/b/c")).device_id).toBe("a/b/c");
   });
 
+  test("an ID that is a step in a path is asked for by name, or as it stands", async () => {
+    await database.insert(
+      [".", ".."].map((id) => eventOf(id, baseMs)),
+      "dots",
+    );
+    for (const id of [".", ".."]) {
+      const device = await routes.get(DeviceDetail, "/api/device", { device_id: id });
+      expect(device.device_id).toBe(id);
+    }
+    expect(await routes.refused("/api/device")).toMatchObject({ status: 400, code: "invalid_parameter" });
+    expect(await routes.refused("/api/device", { device_id: "nobody" })).toMatchObject({ status: 404 });
+  });
+
   test("refuses an unknown ID with 404 and a broken one with 400", async () => {
     expect(await routes.refused("/api/devices/nobody")).toMatchObject({ status: 404, code: "not_found" });
     expect(await routes.refused("/api/devices/%E0%A4%A")).toMatchObject({ status: 400, code: "invalid_parameter" });

@@ -7,7 +7,13 @@ import type { Fleet } from "../fleet/fleet.ts";
 import { decodeMetadata } from "../fleet/metadata-text.ts";
 import { type CursorValues, decodeCursor, encodeCursor } from "./cursor.ts";
 import { facetsOf, groupsOf, readCensusFilter } from "./fleet-census.ts";
-import { type MetadataFilter, metadataConditions, metadataParameters, readMetadataFilter } from "./metadata-filter.ts";
+import {
+  type MetadataFilter,
+  metadataConditions,
+  metadataParameters,
+  readMetadataFilter,
+  readMetadataKey,
+} from "./metadata-filter.ts";
 import { readParameters } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";
 import { answer, invalidParameter, jsonAnswer, Refusal } from "./refusal.ts";
@@ -50,56 +56,69 @@ export interface DeviceRoutesDeps {
 /** GET /api/devices and GET /api/devices/ID. */
 export function createDeviceRoutes(deps: DeviceRoutesDeps) {
   const { reader, completeTo, fleet } = deps;
-  return new Elysia({ name: "devices" })
-    .get("/api/devices", ({ request }) =>
-      answer(request, async (signal) => {
-        const parameters = readParameters(new URL(request.url), listParameters);
-        const group = parameters.text("group", limits.metadataCharacters);
-        if (group !== undefined) {
-          return jsonAnswer<DeviceGroups>(await groupsOf(fleet, readCensusFilter(parameters), groupKey(group), signal));
-        }
-        const search = parameters.text("search", limits.deviceIdCharacters) ?? "";
-        const status = parameters.choice("status", statuses);
-        const sort = parameters.choice("sort", sorts) ?? "device_id";
-        const limit = parameters.integer("limit", 1, limits.pageMax) ?? limits.pageDefault;
-        const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
-        const metadata = readMetadataFilter(parameters);
-        const scope = ["devices", search, status ?? "", sort, metadata];
-        const after = cursor === undefined ? undefined : decodeCursor(cursor, scope, ["integer", "string"]);
+  return (
+    new Elysia({ name: "devices" })
+      .get("/api/devices", ({ request }) =>
+        answer(request, async (signal) => {
+          const parameters = readParameters(new URL(request.url), listParameters);
+          const group = readMetadataKey(parameters, "group");
+          if (group !== undefined) {
+            return jsonAnswer<DeviceGroups>(await groupsOf(fleet, readCensusFilter(parameters), group, signal));
+          }
+          const search = parameters.text("search", limits.deviceIdCharacters) ?? "";
+          const status = parameters.choice("status", statuses);
+          const sort = parameters.choice("sort", sorts) ?? "device_id";
+          const limit = parameters.integer("limit", 1, limits.pageMax) ?? limits.pageDefault;
+          const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
+          const metadata = readMetadataFilter(parameters);
+          const scope = ["devices", search, status ?? "", sort, metadata];
+          const after = cursor === undefined ? undefined : decodeCursor(cursor, scope, ["integer", "string"]);
 
-        const ask = { search, status, metadata, sort, limit, after };
-        const completeMs = completeTo();
-        const rows = await reader.rows<DeviceRow>(createDevicesQuery(ask, completeMs), signal);
-        const page = rows.slice(0, limit);
-        const last = page.at(-1);
-        return jsonAnswer<Devices>({
-          // Who asked for the silent ones gets those that the filter found, whatever has happened since.
-          devices: page.map((row) => createDevice(row, status === undefined)),
-          cursor: rows.length > limit && last ? encodeCursor(scope, [last.sort_key, last.device_id]) : null,
-          total: rows[0]?.total ?? (after === undefined ? 0 : await countDevices(ask, completeMs, signal)),
-        });
-      }),
-    )
-    .get("/api/facets", ({ request }) =>
-      answer(request, async (signal) => {
-        const parameters = readParameters(new URL(request.url), facetParameters);
-        const asked = parameters.texts("keys", limits.metadataCharacters * limits.facetKeys, limits.facetKeys);
-        const keys = asked.flatMap((each) => each.split(",")).filter((key) => key !== "");
-        if (keys.length > limits.facetKeys) throw invalidParameter("keys", `at most ${limits.facetKeys}`);
-        return jsonAnswer<Facets>(await facetsOf(fleet, readCensusFilter(parameters), keys, signal));
-      }),
-    )
-    .get("/api/devices/*", ({ request }) =>
-      answer(request, async (signal) => {
-        const url = new URL(request.url);
-        readParameters(url, []);
-        const deviceId = decodeDeviceId(url.pathname.slice("/api/devices/".length));
-        const [row] = await reader.rows<DeviceRow>(createDeviceQuery(deviceId, completeTo()), signal);
-        if (row === undefined) throw new Refusal("not_found", "No event of this device has been stored.");
-        const types = await reader.rows<TypeRow>(createTypesQuery(row), signal);
-        return jsonAnswer<DeviceDetail>({ ...createDevice(row, true), event_types: types.map(createType) });
-      }),
-    );
+          const ask = { search, status, metadata, sort, limit, after };
+          const completeMs = completeTo();
+          const rows = await reader.rows<DeviceRow>(createDevicesQuery(ask, completeMs), signal);
+          const page = rows.slice(0, limit);
+          const last = page.at(-1);
+          return jsonAnswer<Devices>({
+            // Who asked for the silent ones gets those that the filter found, whatever has happened since.
+            devices: page.map((row) => createDevice(row, status === undefined)),
+            cursor: rows.length > limit && last ? encodeCursor(scope, [last.sort_key, last.device_id]) : null,
+            total: rows[0]?.total ?? (after === undefined ? 0 : await countDevices(ask, completeMs, signal)),
+          });
+        }),
+      )
+      .get("/api/facets", ({ request }) =>
+        answer(request, async (signal) => {
+          const parameters = readParameters(new URL(request.url), facetParameters);
+          const asked = parameters.texts("keys", limits.metadataCharacters * limits.facetKeys, limits.facetKeys);
+          const keys = asked.flatMap((each) => each.split(",")).filter((key) => key !== "");
+          if (keys.length > limits.facetKeys) throw invalidParameter("keys", `at most ${limits.facetKeys}`);
+          return jsonAnswer<Facets>(await facetsOf(fleet, readCensusFilter(parameters), keys, signal));
+        }),
+      )
+      // A path cannot carry every ID: `.` and `..` are taken out of it by whoever sends it.
+      .get("/api/device", ({ request }) =>
+        answer(request, async (signal) => {
+          const parameters = readParameters(new URL(request.url), ["device_id"]);
+          const deviceId = parameters.text("device_id", limits.deviceIdCharacters);
+          if (deviceId === undefined) throw invalidParameter("device_id", "which device?");
+          return describe(deviceId, signal);
+        }),
+      )
+      .get("/api/devices/*", ({ request }) =>
+        answer(request, async (signal) => {
+          readParameters(new URL(request.url), []);
+          return describe(decodeDeviceId(rawPath(request.url).slice("/api/devices/".length)), signal);
+        }),
+      )
+  );
+
+  async function describe(deviceId: string, signal: AbortSignal): Promise<Response> {
+    const [row] = await reader.rows<DeviceRow>(createDeviceQuery(deviceId, completeTo()), signal);
+    if (row === undefined) throw new Refusal("not_found", "No event of this device has been stored.");
+    const types = await reader.rows<TypeRow>(createTypesQuery(row), signal);
+    return jsonAnswer<DeviceDetail>({ ...createDevice(row, true), event_types: types.map(createType) });
+  }
 
   /** For a page behind the last device, which has no row that could say it. */
   async function countDevices(ask: DevicesAsk, completeMs: number, signal: AbortSignal): Promise<number> {
@@ -130,10 +149,11 @@ export function createDeviceRoutes(deps: DeviceRoutesDeps) {
 const listParameters = ["search", "status", "sort", "limit", "cursor", "group", metadataParameters];
 const facetParameters = ["keys", "search", "status", metadataParameters];
 
-function groupKey(group: string): string {
-  const key = group.startsWith("meta.") ? group.slice("meta.".length) : "";
-  if (key === "") throw invalidParameter("group", "meta.KEY, a key of the devices' metadata");
-  return key;
+/** The path as it came: `URL` would take `.` and `..` for steps in it. */
+function rawPath(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const end = url.slice(start).search(/[?#]/);
+  return end < 0 ? url.slice(start) : url.slice(start, start + end);
 }
 
 /** The ID is one path segment, percent-encoded; a slash that was not encoded is taken as part of it. */

@@ -9,7 +9,7 @@ const dayMs = 24 * hourMs;
 const nowMs = Date.UTC(2026, 10, 22, 12, 34, 56, 789);
 
 const plan = (lengthMs: number, stepSeconds?: number, endMs = nowMs) =>
-  planHistory({ range: { fromMs: endMs - lengthMs, toMs: endMs }, nowMs, stepSeconds, hasDevice: false });
+  planHistory({ range: { fromMs: endMs - lengthMs, toMs: endMs }, nowMs, stepSeconds, byDevice: false });
 
 test("any range and step: few enough points, whole steps, a table that has the range", () => {
   assert(
@@ -18,14 +18,14 @@ test("any range and step: few enough points, whole steps, a table that has the r
       integer({ min: 0, max: 40 * 365 * 86_400 }),
       option(integer({ min: 1, max: 366 * 86_400 }), { nil: undefined }),
       boolean(),
-      (lengthSeconds, agoSeconds, stepSeconds, hasDevice) => {
+      (lengthSeconds, agoSeconds, stepSeconds, byDevice) => {
         const toMs = Math.max(lengthSeconds * secondMs, nowMs - agoSeconds * secondMs);
         const range = { fromMs: toMs - lengthSeconds * secondMs, toMs };
-        const found = planHistory({ range, nowMs, stepSeconds, hasDevice });
+        const found = planHistory({ range, nowMs, stepSeconds, byDevice });
         const points = Math.ceil(toMs / 1000 / found.stepSeconds) - Math.floor(range.fromMs / 1000 / found.stepSeconds);
         expect(points).toBeLessThanOrEqual(limits.historyPoints);
         expect(found.stepSeconds).toBeGreaterThanOrEqual(stepSeconds ?? 1);
-        if (hasDevice) {
+        if (byDevice) {
           expect(found).toMatchObject({ table: "telemetry_events", range });
           return;
         }

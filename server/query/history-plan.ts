@@ -58,12 +58,12 @@ export function planHistory(ask: {
   range: TimeRange;
   nowMs: number;
   stepSeconds: number | undefined;
-  /** Rollups do not know devices: with one, raw events are read. */
-  hasDevice: boolean;
+  /** Rollups do not know devices: where they matter, raw events are read. */
+  byDevice: boolean;
 }): HistoryPlan {
   const { range } = ask;
   const ageSeconds = (ask.nowMs - range.fromMs) / 1000;
-  const kept = ask.hasDevice ? rollups : rollups.filter((rollup) => rollup.keptSeconds >= ageSeconds);
+  const kept = ask.byDevice ? rollups : rollups.filter((rollup) => rollup.keptSeconds >= ageSeconds);
   const finest = kept[0]?.unitSeconds ?? 1;
 
   const atLeast = (seconds: number, pointsMax: number): number => {
@@ -83,7 +83,7 @@ export function planHistory(ask: {
         ? asked
         : atLeast(asked, limits.historyPoints);
 
-  if (ask.hasDevice) return { table: "telemetry_events", stepSeconds, range };
+  if (ask.byDevice) return { table: "telemetry_events", stepSeconds, range };
   // The coarsest table that divides the step has the fewest rows to read.
   const rollup = kept.findLast((each) => stepSeconds % each.unitSeconds === 0) ?? (rollups[0] as Rollup);
   return { table: rollup.table, stepSeconds, range: widenRange(range, rollup.unitSeconds) };

@@ -198,6 +198,65 @@ describe("GET /api/history", () => {
   });
 });
 
+describe("a split by the devices' metadata", () => {
+  let split: TestRoutes;
+  const at = (index: number): number => nowMs - 600_000 + index * 1_000;
+  beforeAll(async () => {
+    const fresh = await store.createDatabase();
+    const sites = ["north", "north", "south", undefined];
+    const batch = Array.from({ length: 400 }, (_, index): TestEvent => {
+      const site = sites[index % 4];
+      return {
+        device_id: `d${index % 4}`,
+        event_type: index % 40 < 20 ? "temperature" : "humidity",
+        timestamp: at(index),
+        value_float: index % 4,
+        ...(site === undefined ? {} : { metadata: { site: index < 100 ? "elsewhere" : site, seq: String(index) } }),
+      };
+    });
+    await fresh.insert(batch, "one");
+    split = createTestRoutes(fresh.client, () => nowMs);
+  });
+
+  test("has a series for each value of the devices' newest metadata, the busiest first, and says how many there are", async () => {
+    const answer = await split.get(History, "/api/history", { split: "meta.site", event_type: "temperature" });
+    expect(answer.source).toBe("telemetry_events");
+    const total = (points: readonly HistoryPoint[]) => points.reduce((sum, point) => sum + point.count, 0);
+    expect(answer.series.map((series) => [series.split, total(series.points)])).toEqual([
+      ["north", 100],
+      ["south", 50],
+      [null, 50],
+    ]);
+    expect(answer.series_total).toBe(3);
+    expect(answer.series[1]?.points.every((point) => point.min === 2 && point.max === 2)).toBe(true);
+    const two = await split.get(History, "/api/history", { split: "meta.site", limit: 2 });
+    expect(two.series.map((series) => [series.event_type, series.split])).toEqual([
+      ["humidity", "north"],
+      ["temperature", "north"],
+    ]);
+    expect(two.series_total).toBe(6);
+  });
+
+  test("the filter on metadata is that of the devices", async () => {
+    const count = async (query: TestQuery) => {
+      const answer = await split.get(History, "/api/history", { event_type: "temperature", ...query });
+      return answer.series[0]?.points.reduce((sum, point) => sum + point.count, 0) ?? 0;
+    };
+    expect(await count({ "meta.site": "south" })).toBe(50);
+    expect(await count({ "meta.site": ["south", "north"] })).toBe(150);
+    expect(await count({ "meta.site": "elsewhere" })).toBe(0);
+    expect(await count({ "meta.site": "" })).toBe(50);
+    expect(await count({ "meta.site": "north", device_id: "d1" })).toBe(50);
+  });
+
+  test("refuses a split that names no key, and says up to when all is in the answer", async () => {
+    for (const key of ["site", "meta.", "meta"]) {
+      expect((await split.refused("/api/history", { split: key })).message).toStartWith("split: ");
+    }
+    expect((await split.get(History, "/api/history")).complete_to).toBe(new Date(nowMs).toISOString());
+  });
+});
+
 describe("GET /api/event-types", () => {
   test("counts every type, largest first, in any range", async () => {
     for (const [fromMs, toMs] of [

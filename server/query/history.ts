@@ -1,7 +1,15 @@
 import { Elysia } from "elysia";
 import { limits } from "../../contract/limits.ts";
 import type { EventTypes, History, HistoryPoint } from "../../contract/read.ts";
+import { metadataMap } from "../fleet/metadata-text.ts";
 import { type HistoryPlan, planHistory, type Rollup, rollups, widenRange } from "./history-plan.ts";
+import {
+  type MetadataFilter,
+  metadataConditions,
+  metadataParameters,
+  readMetadataFilter,
+  readMetadataKey,
+} from "./metadata-filter.ts";
 import { readParameters, readRange, type TimeRange } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";
 import { answer, jsonAnswer } from "./refusal.ts";
@@ -15,12 +23,23 @@ const eventTypesMax = 10_000;
 interface HistoryAsk {
   eventTypes: string[];
   deviceId: string | undefined;
+  metadata: MetadataFilter;
+  /** A key of the devices' metadata: a series for each value. */
+  split: string | undefined;
   seriesMax: number;
 }
 
-/** GET /api/history and GET /api/event-types: what the rollups know. */
-export function createHistoryRoutes(deps: { reader: Reader; now: () => number }) {
-  const { reader, now } = deps;
+export interface HistoryRoutesDeps {
+  readonly reader: Reader;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Everything received before this is stored, epoch milliseconds. */
+  readonly completeTo: () => number;
+}
+
+/** GET /api/history and GET /api/event-types: what the rollups know, and what has to be read from raw events. */
+export function createHistoryRoutes(deps: HistoryRoutesDeps) {
+  const { reader, now, completeTo } = deps;
   return new Elysia({ name: "history" })
     .get("/api/history", ({ request }) =>
       answer(request, async (signal) => {
@@ -28,22 +47,29 @@ export function createHistoryRoutes(deps: { reader: Reader; now: () => number })
         const ask: HistoryAsk = {
           eventTypes: parameters.texts("event_type", limits.eventTypeCharacters, limits.historySeries),
           deviceId: parameters.text("device_id", limits.deviceIdCharacters),
+          metadata: readMetadataFilter(parameters),
+          split: readMetadataKey(parameters, "split"),
           seriesMax: parameters.integer("limit", 1, limits.historySeries) ?? seriesDefault,
         };
         const nowMs = now();
+        // Taken before the query: what is stored then is in its answer.
+        const completeMs = completeTo();
         const plan = planHistory({
           range: readRange(parameters, nowMs, hourMs),
           nowMs,
           stepSeconds: parameters.integer("step", 1, stepMaxSeconds),
-          hasDevice: ask.deviceId !== undefined,
+          byDevice: ask.deviceId !== undefined || ask.metadata.length > 0 || ask.split !== undefined,
         });
-        const rows = await reader.rows<HistoryRow>(createHistoryQuery(plan, ask), signal);
+        const pairs = ask.split === undefined ? null : await reader.rows<Pair>(createPairsQuery(plan, ask), signal);
+        const rows = await reader.rows<HistoryRow>(createHistoryQuery(plan, ask, pairs), signal);
         return jsonAnswer<History>({
           from: new Date(plan.range.fromMs).toISOString(),
           to: new Date(plan.range.toMs).toISOString(),
           step_seconds: plan.stepSeconds,
           source: plan.table,
-          series: groupSeries(rows, ask.eventTypes),
+          complete_to: new Date(completeMs).toISOString(),
+          series: pairs === null ? groupSeries(rows, ask.eventTypes) : groupPairs(rows, pairs),
+          ...(pairs === null ? {} : { series_total: pairs[0]?.total ?? 0 }),
         });
       }),
     )
@@ -61,13 +87,23 @@ export function createHistoryRoutes(deps: { reader: Reader; now: () => number })
     );
 }
 
-const historyParameters = ["event_type", "device_id", "from", "to", "step", "limit"];
+const historyParameters = ["event_type", "device_id", "from", "to", "step", "limit", "split", metadataParameters];
 const eventTypesParameters = ["from", "to", "limit"];
 /** A device's clock may be ahead; "all time" includes what it has sent. */
 const futureMs = 24 * hourMs;
 
+/** A series of a split: one type and one value, or none, of the key. */
+interface Pair {
+  event_type: string;
+  split: string | null;
+  /** Of all that there are. */
+  total: number;
+}
+
 interface HistoryRow {
   event_type: string;
+  /** Only with `split`. */
+  split?: string | null;
   /** Epoch seconds. */
   step: number;
   count: number;
@@ -90,30 +126,78 @@ const rawFigures = `
     abs(value_float) < 1e-18, 0, abs(value_float) < 1, value_float * (99 / 101), clamp(value_float, -1e21, 1e21)
   )) AS quantiles`;
 
-function createHistoryQuery(plan: HistoryPlan, ask: HistoryAsk): Query {
+function createHistoryQuery(plan: HistoryPlan, ask: HistoryAsk, pairs: readonly Pair[] | null): Query {
   const isRaw = plan.table === "telemetry_events";
-  const range = isRaw ? rawRange : rollupRange;
-  const device = ask.deviceId === undefined ? "" : "AND device_id = {device:String}";
+  const { from, where, params } = source(plan, ask);
   const seconds = isRaw ? "toUnixTimestamp(timestamp)" : "toUnixTimestamp(time)";
   const largest = `
-    SELECT event_type FROM ${plan.table} WHERE ${range} ${device}
+    SELECT event_type FROM ${from} WHERE ${where}
     GROUP BY event_type ORDER BY ${isRaw ? "count()" : "sum(event_count)"} DESC, event_type LIMIT {series:UInt32}`;
   const types = ask.eventTypes.length > 0 ? "{types:Array(String)}" : `(${largest})`;
+  const series =
+    pairs === null
+      ? `event_type IN ${types}`
+      : "has(arrayZip({pairTypes:Array(String)}, {pairKeys:Array(String)}), (event_type, splitKey))";
+  const split = pairs === null ? "" : "split,";
   return {
     sql: `
-      SELECT event_type, intDiv(${seconds}, {step:UInt32}) * {step:UInt32} AS step, ${isRaw ? rawFigures : rollupFigures}
-      FROM ${plan.table}
-      WHERE ${range} ${device} AND event_type IN ${types}
-      GROUP BY event_type, step
-      ORDER BY event_type, step`,
+      SELECT event_type, ${split} intDiv(${seconds}, {step:UInt32}) * {step:UInt32} AS step,
+        ${isRaw ? rawFigures : rollupFigures}
+      FROM ${from}
+      WHERE ${where} AND ${series}
+      GROUP BY event_type, ${split} step
+      ORDER BY event_type, ${split} step`,
     params: {
-      ...rangeParams(plan.range),
+      ...params,
       step: plan.stepSeconds,
       series: ask.seriesMax,
       types: ask.eventTypes,
-      device: ask.deviceId ?? "",
+      pairTypes: pairs?.map((pair) => pair.event_type) ?? [],
+      pairKeys: pairs?.map((pair) => splitKey(pair.split)) ?? [],
     },
     rowsMax: limits.historySeries * limits.historyPoints,
+  };
+}
+
+/** The busiest series of a split, and how many there are. */
+function createPairsQuery(plan: HistoryPlan, ask: HistoryAsk): Query {
+  const { from, where, params } = source(plan, ask);
+  const types = ask.eventTypes.length > 0 ? "AND event_type IN {types:Array(String)}" : "";
+  return {
+    sql: `
+      SELECT event_type, split, count() OVER () AS total FROM (
+        SELECT event_type, split, count() AS events FROM ${from} WHERE ${where} ${types} GROUP BY event_type, split
+      )
+      ORDER BY events DESC, event_type, split LIMIT {series:UInt32}`,
+    params: { ...params, series: ask.seriesMax, types: ask.eventTypes },
+    rowsMax: limits.historySeries,
+  };
+}
+
+/** A value and "no value", as one text. */
+const splitKey = (split: string | null): string => (split === null ? "-" : `+${split}`);
+
+/** Where a plan reads from, and under which conditions. A device's metadata is its newest, whatever its events said then. */
+function source(plan: HistoryPlan, ask: HistoryAsk): { from: string; where: string; params: Query["params"] } {
+  const isRaw = plan.table === "telemetry_events";
+  const { conditions, params } = metadataConditions(ask.metadata);
+  const devices = "SELECT device_id, argMaxMerge(newest_metadata) AS metadata_text FROM devices GROUP BY device_id";
+  const where = [isRaw ? rawRange : rollupRange];
+  if (ask.deviceId !== undefined) where.push("device_id = {device:String}");
+  if (conditions.length > 0) {
+    where.push(`device_id IN (SELECT device_id FROM (${devices}) WHERE ${conditions.join(" AND ")})`);
+  }
+  const join = `
+    telemetry_events LEFT JOIN (
+      SELECT device_id, (${metadataMap("metadata_text")}) AS metadata_map,
+        if(mapContains(metadata_map, {split:String}), metadata_map[{split:String}], NULL) AS split,
+        if(isNull(split), '-', concat('+', split)) AS splitKey
+      FROM (${devices})
+    ) AS split_devices USING device_id`;
+  return {
+    from: ask.split === undefined ? plan.table : join,
+    where: where.join(" AND "),
+    params: { ...params, ...rangeParams(plan.range), device: ask.deviceId ?? "", split: ask.split ?? "" },
   };
 }
 
@@ -139,6 +223,17 @@ function groupSeries(rows: readonly HistoryRow[], asked: readonly string[]): His
   // Sorting is stable, and rows come by type.
   if (asked.length === 0) series.sort((a, b) => (counts.get(b.event_type) ?? 0) - (counts.get(a.event_type) ?? 0));
   return series;
+}
+
+/** One series a pair, in their order. */
+function groupPairs(rows: readonly HistoryRow[], pairs: readonly Pair[]): History["series"] {
+  const keyOf = (type: string, split: string | null): string => JSON.stringify([type, split]);
+  const byPair = Map.groupBy(rows, (row) => keyOf(row.event_type, row.split ?? null));
+  return pairs.map(({ event_type, split }) => ({
+    event_type,
+    split,
+    points: (byPair.get(keyOf(event_type, split)) ?? []).map(createPoint),
+  }));
 }
 
 function createPoint(row: HistoryRow): HistoryPoint {

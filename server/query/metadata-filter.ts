@@ -2,6 +2,7 @@ import { limits } from "../../contract/limits.ts";
 import { metadataMap } from "../fleet/metadata-text.ts";
 import type { Parameters } from "./parameters.ts";
 import type { Query } from "./reader.ts";
+import { invalidParameter } from "./refusal.ts";
 
 /** `meta.KEY=VALUE`: the device's newest metadata has one of these values; an empty one means that it has not got the key. */
 export type MetadataFilter = readonly (readonly [key: string, values: readonly string[]])[];
@@ -11,6 +12,15 @@ export const metadataParameters = "meta.*";
 
 export function readMetadataFilter(parameters: Parameters): MetadataFilter {
   return parameters.prefixed("meta.", limits.metadataCharacters, limits.metadataFilters);
+}
+
+/** A parameter `meta.KEY`. */
+export function readMetadataKey(parameters: Parameters, name: string): string | undefined {
+  const given = parameters.text(name, "meta.".length + limits.metadataCharacters);
+  if (given === undefined) return undefined;
+  const key = given.startsWith("meta.") ? given.slice("meta.".length) : "";
+  if (key === "") throw invalidParameter(name, "meta.KEY, a key of the devices' metadata");
+  return key;
 }
 
 /**

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { parseTimestamp } from "../ingest/timestamp.ts";
 import { parseTime, readParameters, readRange } from "./parameters.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -18,6 +20,12 @@ test("a time is ISO 8601, with any zone, or epoch milliseconds", () => {
     ["2026-01-31T12:00:00.123456789Z", noon + 123],
     ["2026-01-31T14:00:00+02:00", noon],
     ["2026-01-31T14:00:00 02:00", noon],
+    ["2026-01-31T14:00:00 02", noon],
+    ["2026-01-31T14:00:00+02", noon],
+    ["2026-01-31T12:00:00+00", noon],
+    ["2026-02-01 02:00 14", noon],
+    ["2026-01-31T12:00:00+14:01", undefined],
+    ["2026-01-31T12:00:00-15", undefined],
     ["2026-01-31T06:30:00-0530", noon],
     ["2026-01-31", Date.UTC(2026, 0, 31)],
     [String(noon), noon],
@@ -39,6 +47,20 @@ test("a time is ISO 8601, with any zone, or epoch milliseconds", () => {
     ["２０２６", undefined],
   ];
   for (const [text, expected] of cases) expect([text, parseTime(text)]).toEqual([text, expected]);
+});
+
+test("times are read as an event's timestamp is", () => {
+  const parts = fc.record({
+    date: fc.constantFrom("2026-01-31", "2024-02-29", "2026-2-1", "2026-02-30", "0099-01-01"),
+    time: fc.constantFrom("", "T12:00", " 12:00:00", "t23:59:59.999999999", "T24:00", "T12:00:00,5", "T12"),
+    offset: fc.constantFrom("", "Z", "z", "+00", "-00:00", "+0530", "+14:00", "-14:01", "+23:59", "+1", "+5:30"),
+  });
+  fc.assert(
+    fc.property(parts, ({ date, time, offset }) => {
+      const text = date + time + offset;
+      expect(parseTime(text)).toEqual(parseTimestamp(text));
+    }),
+  );
 });
 
 test("every refusal names its parameter", () => {

@@ -1,4 +1,5 @@
 import { isLonger } from "../../contract/limits.ts";
+import { parseTimestamp } from "../ingest/timestamp.ts";
 import { invalidParameter } from "./refusal.ts";
 
 /** The parameters of one request, each checked when it is read. An empty value counts as absent. */
@@ -95,23 +96,13 @@ export function readParameters(url: URL, names: readonly string[]): Parameters {
   };
 }
 
-const isoTime =
-  /^(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(?:([Zz])|([+ -])(\d{2}):?(\d{2}))?)?$/;
+/** A `+` that came unescaped is a space. */
+const spacedOffset = /^(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d\S*) (\d\d(?::?\d\d)?)$/;
 
-/** Epoch milliseconds of an ISO 8601 time or of digits; a time without a zone is UTC. A `+` that came unescaped is a space. */
+/** Epoch milliseconds of digits, or of what an event's timestamp may be; a time without an offset is UTC. */
 export function parseTime(text: string): number | undefined {
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  const match = isoTime.exec(text);
-  if (match === null) return undefined;
-  const part = (index: number): number => Number(match[index] ?? 0);
-  const [year, month, day, hour, minute, second] = [part(1), part(2), part(3), part(4), part(5), part(6)];
-  const offsetMinutes = (match[9] === "-" ? -1 : 1) * (part(10) * 60 + part(11));
-  if (hour > 23 || minute > 59 || second > 59 || part(10) > 14 || part(11) > 59) return undefined;
-  const milliseconds = Number((match[7] ?? "0").padEnd(3, "0").slice(0, 3));
-  const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second, milliseconds));
-  // 30 February would silently be 2 March; and below year 100 `Date.UTC` means another century.
-  const exists = date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
-  return exists ? date.getTime() - offsetMinutes * 60_000 : undefined;
+  return parseTimestamp(text.replace(spacedOffset, "$1+$2"));
 }
 
 export interface TimeRange {

@@ -32,7 +32,7 @@ export function createQueryRoutes(deps: QueryRoutesDeps, options: ReaderOptions 
   const reader = createReader(deps, options);
   const { completeTo = deps.now, fleet = noFleet } = deps;
   return new Elysia({ name: "query" })
-    .use(createHistoryRoutes({ reader, now: deps.now }))
+    .use(createHistoryRoutes({ reader, now: deps.now, completeTo }))
     .use(createDeviceRoutes({ reader, completeTo, fleet }))
     .use(createEventRoutes({ reader }))
     .use(createChangeRoutes({ reader, now: deps.now }));

@@ -204,7 +204,9 @@ const paths: ApiDocument["paths"] = {
         query("device_id", "of one device", text(limits.deviceIdCharacters)),
         ...range,
         query("step", "seconds of a point; by itself at most 2,000 points", whole(1, 366 * 86_400)),
-        query("limit", "series, when no type is given", whole(1, limits.historySeries, 10)),
+        query("limit", "series, when no type is given, or the busiest of a split", whole(1, limits.historySeries, 10)),
+        query("split", "meta.KEY: a series for each value of the key", { type: "string" }),
+        metadataParameter,
       ],
       responses: { ...answer("History", "one series a type"), ...errors(...reading) },
     },
@@ -235,6 +237,17 @@ const paths: ApiDocument["paths"] = {
       responses: {
         "200": { description: "a page", content: json({ anyOf: [ref("Devices"), ref("DeviceGroups")] }) },
         ...errors(...reading),
+      },
+    },
+  },
+  "/api/device": {
+    get: {
+      summary: "One device whose id a path cannot carry, such as `..`",
+      tags: ["Read"],
+      parameters: [query("device_id", "required", text(limits.deviceIdCharacters))],
+      responses: {
+        ...answer("DeviceDetail", "as /api/devices/{device_id}"),
+        ...errors(...reading, "not_found"),
       },
     },
   },
