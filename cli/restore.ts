@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { lockDirectory } from "../base/directory-lock.ts";
+import { longestDays } from "../ddl/retention.ts";
 import { parseConfig } from "../server/config/config.ts";
 import { type RestoreEngine, restoreBackup } from "../workers/backup/restore.ts";
 import { BackupError } from "../workers/backup/write.ts";
@@ -44,7 +45,8 @@ export async function restore(args: readonly string[]): Promise<number> {
 async function into(backup: string): Promise<number> {
   const config = parseConfig(process.env);
   const { database } = config.clickHouse;
-  const { retentionDays } = config.batching;
+  const { retentionDays: days, retentionRules } = config.batching;
+  const retentionDays = longestDays({ days, rules: retentionRules.rules });
   const dataDirectory = resolve(config.storage.dataDirectory);
   mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   const lock = lockDirectory(dataDirectory);

@@ -1,6 +1,15 @@
 import { retentionDaysMax } from "../../ddl/apply.ts";
-import { duration, integer, size } from "./kinds.ts";
+import { parseRetentionRules, type RetentionRule } from "../../ddl/retention.ts";
+import { duration, integer, type Kind, size } from "./kinds.ts";
 import { group } from "./setting.ts";
+
+const retentionRules: Kind<{ readonly text: string; readonly rules: readonly RetentionRule[] }> = {
+  parse(text) {
+    const rules = parseRetentionRules(text, retentionDaysMax);
+    return rules && { text, rules };
+  },
+  allowed: `TYPE=DAYS, several separated by commas, with * for any characters and 1 to ${retentionDaysMax} days`,
+};
 
 export const batching = group("Batches and retention", {
   batchRows: {
@@ -37,6 +46,18 @@ export const batching = group("Batches and retention", {
     variable: "RETENTION_DAYS",
     fallback: "90",
     kind: integer(1, retentionDaysMax),
-    help: "TTL of raw events (1 s rollups 7 days, 1 min a year, 1 h kept)",
+    help: "days that raw events are kept (rollups: 1 s for 7 days, 1 min for a year, 1 h for ever)",
+  },
+  retentionSweepMs: {
+    variable: "RETENTION_SWEEP_INTERVAL",
+    fallback: "1h",
+    kind: duration("1s", "1d"),
+    help: "time between looks for events that are past the retention of their type",
+  },
+  retentionRules: {
+    variable: "RETENTION",
+    fallback: "",
+    kind: retentionRules,
+    help: "by event type, over RETENTION_DAYS: debug*=3,temperature=365; the first that fits decides",
   },
 });

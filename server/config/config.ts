@@ -27,6 +27,10 @@ function parseSetting({ variable, fallback, kind, secret }: Setting<unknown>, en
   throw new ConfigError(`${variable}=${secret ? "********" : withoutCredentials(given)}: allowed is ${kind.allowed}`);
 }
 
+/** A value that was read into parts keeps its text. */
+const shown = (value: unknown): unknown =>
+  typeof value === "object" && value !== null && "text" in value ? value.text : value;
+
 /** Every variable with its value in force, secrets masked. */
 export function describeConfig(config: Config): Record<string, unknown> {
   const described: Record<string, unknown> = {};
@@ -34,7 +38,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     const values: Readonly<Record<string, unknown>> = config[name as keyof Config];
     for (const [key, { variable, secret }] of Object.entries(settings)) {
       const value = values[key];
-      described[variable] = secret && value !== "" ? "********" : withoutCredentials(value);
+      described[variable] = secret && value !== "" ? "********" : withoutCredentials(shown(value));
     }
   }
   return described;

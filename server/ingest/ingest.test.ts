@@ -35,6 +35,7 @@ function create({ journalMaxBytes = journalBytes } = {}) {
     maxClockSkewFutureMs: 1000,
     maxEventAgeMs: 1000,
     journalMaxBytes,
+    retention: { days: 90, rules: [] },
     idempotencyMaxKeys: 10,
   });
   const post = (body: string | ReadableStream, query = "", headers: Record<string, string> = {}) =>

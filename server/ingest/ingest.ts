@@ -1,4 +1,5 @@
 import type { StoredEvent } from "../../contract/event.ts";
+import type { Retention } from "../../ddl/retention.ts";
 import type { WriterClient } from "../../workers/client.ts";
 import type { KeyRecord } from "../../workers/journal/journal.ts";
 import type { Access, IngestPrincipal } from "../access/access.ts";
@@ -42,6 +43,8 @@ export interface IngestOptions {
   readonly inFlightMaxBytes: number;
   readonly maxClockSkewFutureMs: number;
   readonly maxEventAgeMs: number;
+  /** An event past the retention of its type is refused: it would be deleted, and counted all the same. */
+  readonly retention: Retention;
   readonly journalMaxBytes: number;
   readonly idempotencyMaxKeys: number;
 }

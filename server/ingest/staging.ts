@@ -1,5 +1,6 @@
 import type { Event, StoredEvent } from "../../contract/event.ts";
 import { decodeRow, LoneSurrogateError, RowBinaryReader, RowEncoder, type ScannedEvent } from "../../contract/row.ts";
+import { createRetentionLookup, type Retention, shortestDays } from "../../ddl/retention.ts";
 import type { WriterClient } from "../../workers/client.ts";
 import { fileHeaderBytes, frameHeaderBytes } from "../../workers/journal/frame.ts";
 import type { IngestPrincipal } from "../access/access.ts";
@@ -20,6 +21,7 @@ export interface StagingDeps {
 
 export interface StagingOptions extends EventBounds {
   readonly maxEvents: number;
+  readonly retention: Retention;
   readonly journalMaxBytes: number;
   /** Rows of one request together; over: 413. */
   readonly frameMaxBytes: number;
@@ -41,6 +43,7 @@ export interface Committed {
   readonly watched: readonly StoredEvent[];
 }
 
+const dayMs = 86_400_000;
 /** What a frame takes in an empty journal, above its rows and meta. */
 const framingBytes = fileHeaderBytes + frameHeaderBytes;
 
@@ -57,6 +60,9 @@ export class Staging {
   readonly #options: StagingOptions;
   readonly #encoder = new RowEncoder();
   readonly #typeNames = new TypeNames();
+  readonly #retentionDays: (eventType: string) => number;
+  /** No event younger than this is past its retention, whatever its type. */
+  readonly #retentionMinMs: number;
   #principal: IngestPrincipal | null = null;
   #mark = 0;
   #nowMs = 0;
@@ -74,6 +80,8 @@ export class Staging {
     this.#deps = deps;
     this.#options = options;
     this.maxEvents = options.maxEvents;
+    this.#retentionDays = createRetentionLookup(options.retention);
+    this.#retentionMinMs = shortestDays(options.retention) * dayMs;
   }
 
   /** Good events since `begin` or `restart`. */
@@ -119,7 +127,8 @@ export class Staging {
   add(event: Event): Fault | undefined {
     const timeMs = eventTimeMs(event, this.#nowMs, this.#options);
     if (typeof timeMs !== "number") return timeMs;
-    const fault = boundsFault(event) ?? this.#prefixFault(event.device_id);
+    const fault =
+      boundsFault(event) ?? this.#prefixFault(event.device_id) ?? this.#retentionFault(event.event_type, timeMs);
     if (fault) return fault;
     const encoder = this.#encoder;
     const before = encoder.byteLength;
@@ -145,6 +154,10 @@ export class Staging {
       const bounded = boundedTimeMs(placed.timestamp, nowMs, this.#options);
       if (typeof bounded !== "number") return bounded;
       timeMs = bounded;
+    }
+    if (timeMs < nowMs - this.#retentionMinMs) {
+      const fault = this.#retentionFault(this.#typeNames.nameOf(placed), timeMs);
+      if (fault) return fault;
     }
     if (this.#principal?.devicePrefix) {
       const fault = this.#prefixFault(placed.deviceId);
@@ -222,6 +235,14 @@ export class Staging {
     const prefix = this.#principal?.devicePrefix ?? null;
     if (prefix === null || deviceId.startsWith(prefix)) return undefined;
     return { path: "/device_id", message: `this key may write only devices whose id starts with ${prefix}` };
+  }
+
+  #retentionFault(eventType: string, timeMs: number): Fault | undefined {
+    const ageMs = this.#nowMs - timeMs;
+    if (ageMs <= this.#retentionMinMs) return undefined;
+    const days = this.#retentionDays(eventType);
+    if (ageMs <= days * dayMs) return undefined;
+    return { path: "/timestamp", message: `is older than events of this type are kept, ${days} days (RETENTION)` };
   }
 
   #refusalOf(rowBytes: number, metaBytes: number): Refusal | undefined {

@@ -14,6 +14,7 @@ export interface MetricsDeps {
   readonly ring: () => { usedBytes: number; capacityBytes: number };
   readonly streams: () => StreamHubStats;
   readonly diskSpace: () => { freeBytes: number; totalBytes: number };
+  readonly sweep: { readonly deletedEvents: number };
   readonly requests: RequestFigures;
   readonly refusals: Readonly<AccessRefusals>;
 }
@@ -159,6 +160,11 @@ export function createMetrics(deps: MetricsDeps, options: { readonly version: st
   gauge("sluice_ring_max_bytes", "RING_BYTES.", () => deps.ring().capacityBytes);
   gauge("sluice_dead_letters", "Dead letters on disk, of all runs.", () => deps.pipeline.figures().deadLetters);
   counter("sluice_insert_retries_total", "Inserts that were tried again.", () => deps.pipeline.figures().retries);
+  counter(
+    "sluice_retention_deleted_total",
+    "Events deleted because they were past the retention of their type (RETENTION).",
+    () => deps.sweep.deletedEvents,
+  );
   gauge("sluice_inserts_paused", "1 while inserts wait because the disk is nearly full (DISK_RESERVE).", () =>
     deps.pipeline.figures().insertsPaused ? 1 : 0,
   );

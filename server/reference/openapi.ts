@@ -10,6 +10,7 @@ import { DeviceUpdate, Update } from "../../contract/stream.ts";
 import { alertPaths } from "../alerts/reference.ts";
 import { fleetPaths, metadataParameter } from "../fleet/reference.ts";
 import { protocolPaths, protocolSecurity } from "../ingest/reference.ts";
+import { storagePaths } from "../storage/reference.ts";
 import {
   type Answer,
   type ApiDocument,
@@ -394,7 +395,7 @@ export function createApiDocument(version: string): ApiDocument {
       description: "Devices POST JSON, ClickHouse has it, every dashboard shows it live.",
     },
     security: [{ viewerKey: [] }, { viewerKeyHeader: [] }, { viewerSession: [] }],
-    paths: { ...paths, ...fleetPaths, ...alertPaths, ...protocolPaths },
+    paths: { ...paths, ...fleetPaths, ...alertPaths, ...storagePaths, ...protocolPaths },
     components: {
       schemas: components,
       securitySchemes: {

@@ -2,6 +2,7 @@ import type { ClickHouseClient } from "@clickhouse/client";
 import { diskSpace } from "../../base/disk-space.ts";
 import type { Log } from "../../base/log.ts";
 import type { Update } from "../../contract/stream.ts";
+import { longestDays } from "../../ddl/retention.ts";
 import { startWriter, type WriterClient } from "../../workers/client.ts";
 import type { EmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
 import type { WriterOptions } from "../../workers/protocol.ts";
@@ -27,6 +28,7 @@ import { createEpochClock } from "./epoch-clock.ts";
 import { createLiveTicker } from "./live-ticker.ts";
 import { type LiveFleet, openFleet } from "./open-fleet.ts";
 import { openLiveAlerts } from "./open-live-alerts.ts";
+import { openRetention, retentionOf } from "./open-retention.ts";
 import type { Instances, Parts } from "./parts.ts";
 import { createStoredClock } from "./stored-clock.ts";
 import { createWriterReports } from "./writer-reports.ts";
@@ -98,9 +100,11 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
     },
     lagMs: () => 1000 * pipeline.current().store_lag_seconds,
   });
+  const sweep = openRetention({ log, reader }, config);
   const metrics = createMetrics(
     {
       pipeline,
+      sweep,
       counts,
       ring,
       streams: () => hub.stats,
@@ -145,12 +149,25 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
       onAccepted: (rows) => epochs.written(rows),
       sharedKeys: () => instances.share,
     },
-    { ...config.limits, journalMaxBytes: config.storage.journalMaxBytes },
+    { ...config.limits, journalMaxBytes: config.storage.journalMaxBytes, retention: retentionOf(config) },
   );
   const mqtt = openMqtt({ log, ingest }, config, deps.directory.deadLetters);
   if (mqtt !== null) addMqttMetrics(metrics.registry, mqtt);
   const live = { aggregator, fleet, storedClock, foldRecovered, hub, ticker, epochs };
-  const parts: Parts = { ...live, alerts, writer, ingest, mqtt, pipeline, metrics, requests, instances, failed };
+  const parts: Parts = {
+    sweep,
+    diskSpace: () => (deps.embedded === undefined ? null : diskSpace(deps.directory.path)),
+    ...live,
+    alerts,
+    writer,
+    ingest,
+    mqtt,
+    pipeline,
+    metrics,
+    requests,
+    instances,
+    failed,
+  };
   return parts;
 }
 
@@ -183,6 +200,7 @@ function writerOptions(
 ) {
   return {
     ...batching,
+    retentionDays: longestDays({ days: batching.retentionDays, rules: batching.retentionRules.rules }),
     ring: createRingMemory(limits.ringBytes),
     dataDirectory: directory.path,
     diskReserveBytes: clickHouse.urls === null ? storage.diskReserveBytes : null,

@@ -12,8 +12,10 @@ import { createIngestRoutes } from "../ingest/ingest-routes.ts";
 import { createOtlpRoutes } from "../ingest/otlp/routes.ts";
 import { createMetricsRoutes } from "../ops/metrics.ts";
 import { createHealthRoutes, createPipelineRoutes } from "../ops/routes.ts";
+import { createReader } from "../query/reader.ts";
 import { createQueryRoutes } from "../query/routes.ts";
 import { createReferenceRoutes } from "../reference/routes.ts";
+import { createStorageRoutes } from "../storage/routes.ts";
 import { createStreamRoutes } from "../stream/stream-routes.ts";
 import type { Doors } from "./open-access.ts";
 import type { Parts } from "./parts.ts";
@@ -65,6 +67,10 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
         fleet: parts.fleet.fleet,
       }),
       createMetricsRoutes(parts),
+      createStorageRoutes(
+        { reader: createReader({ clickhouse: deps.reader, log }, { queriesMax: 2 }), ...parts },
+        { database: config.clickHouse.database, rulesText: config.batching.retentionRules.text },
+      ),
       ...parts.alerts.controllers,
       createReferenceRoutes({ version: deps.version }),
     ],

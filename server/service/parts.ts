@@ -7,6 +7,7 @@ import type { RecoveredFold } from "../live-view/recovered-rows.ts";
 import type { Share } from "../live-view/shared/share.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import type { FleetCounts, PipelineState } from "../ops/pipeline.ts";
+import type { RetentionSweep } from "../storage/retention-sweep.ts";
 import type { StreamHub } from "../stream/hub.ts";
 import type { EpochClock } from "./epoch-clock.ts";
 import type { LiveTicker } from "./live-ticker.ts";
@@ -38,6 +39,9 @@ export interface Parts {
   readonly mqtt: Mqtt | null;
   readonly storedClock: StoredClock;
   readonly instances: Instances;
+  readonly sweep: RetentionSweep;
+  /** Of DATA_DIR; null when ClickHouse's tables are on another disk. */
+  readonly diskSpace: () => { readonly freeBytes: number; readonly totalBytes: number } | null;
   /** A bug in front of the routes: logged in full. */
   readonly failed: (error: unknown) => Response;
 }

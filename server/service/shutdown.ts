@@ -33,6 +33,7 @@ export async function shutDown(deps: ShutdownDeps, timeoutMs: number): Promise<v
   const deadlineMs = performance.now() + timeoutMs;
   const leftMs = (): number => Math.max(0, deadlineMs - performance.now());
   await deps.backups.stop();
+  parts.sweep.stop();
   parts.hub.stop();
   parts.ticker.stop();
   parts.epochs.stop();

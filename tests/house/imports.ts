@@ -7,7 +7,7 @@ export const allowedArrows: Readonly<Record<string, readonly string[]>> = {
   ddl: ["contract", "base"],
   workers: ["contract", "base", "ddl"],
   server: ["contract", "base", "ddl", "workers"],
-  cli: ["contract", "base", "workers", "server", "sdk"],
+  cli: ["contract", "base", "ddl", "workers", "server", "sdk"],
   sdk: [],
   client: ["contract"],
   bench: ["contract", "base", "ddl", "workers", "server", "cli", "sdk"],
