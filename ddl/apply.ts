@@ -51,9 +51,10 @@ const attemptsMax = 10;
 const attemptDelayMs = 100;
 /**
  * What another instance that does the same at the same moment can cause: TABLE_ALREADY_EXISTS (the check of IF NOT
- * EXISTS and the creation are not one step), DATABASE_ALREADY_EXISTS, UNFINISHED, DEADLOCK_AVOIDED, CANNOT_ASSIGN_ALTER.
+ * EXISTS and the creation are not one step), DATABASE_ALREADY_EXISTS, UNFINISHED, DEADLOCK_AVOIDED, CANNOT_ASSIGN_ALTER; and
+ * UNKNOWN_TABLE, while another loads a view anew.
  */
-const collisionCodes: ReadonlySet<string> = new Set(["57", "82", "341", "473", "517"]);
+const collisionCodes: ReadonlySet<string> = new Set(["57", "60", "82", "341", "473", "517"]);
 
 /**
  * Brings `database` to the schema of this release: applies, in order, the numbered files that are not recorded in
