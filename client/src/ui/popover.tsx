@@ -1,4 +1,5 @@
 import "./popover.css";
+import { makeEventListener } from "@solid-primitives/event-listener";
 import { createSignal, createUniqueId, type JSX, Show } from "solid-js";
 
 /**
@@ -36,6 +37,14 @@ export function Popover(props: {
     place();
     panel.querySelector<HTMLElement>("[data-autofocus]")?.focus();
   };
+
+  // Chromium closes an open popover on Escape wherever the focus is; Firefox, driven by a program, does not.
+  makeEventListener(document, "keydown", (event) => {
+    if (event.key !== "Escape" || !open()) return;
+    event.preventDefault();
+    panel.hidePopover();
+    button.focus();
+  });
 
   return (
     <>
