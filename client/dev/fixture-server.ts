@@ -183,10 +183,22 @@ function isSilent(index: number, scene: Scene): boolean {
   return (scene.silentEvery > 0 && index % scene.silentEvery === 5) || siteOf(index) === scene.outage;
 }
 
+const silentCounts = new Map<string, number>();
+
+function silentCount(scene: Scene): number {
+  const key = `${scene.devices} ${scene.silentEvery} ${scene.outage}`;
+  let silent = silentCounts.get(key);
+  if (silent === undefined) {
+    silent = 0;
+    for (let index = 0; index < scene.devices; index++) if (isSilent(index, scene)) silent += 1;
+    silentCounts.set(key, silent);
+  }
+  return silent;
+}
+
 function fleetTotals(scene: Scene) {
   const devices = scene.empty ? 0 : scene.devices;
-  let silent = 0;
-  for (let index = 0; index < devices; index++) if (isSilent(index, scene)) silent += 1;
+  const silent = scene.empty ? 0 : silentCount(scene);
   return {
     online: devices - silent,
     silent,
@@ -251,7 +263,17 @@ function groupsAnswer(url: URL, scene: Scene, nowMs: number): DeviceGroups {
   return { key, groups, total: groups.length };
 }
 
+const facetsKept = new Map<string, Facets>();
+
+/** Kept for each question and scene: a real service answers from counters, and this must not hold up the list. */
 function facetsAnswer(url: URL, scene: Scene, nowMs: number): Facets {
+  const key = `${url.search} ${scene.devices} ${scene.silentEvery} ${scene.outage} ${scene.empty}`;
+  const kept = facetsKept.get(key) ?? countFacets(url, scene, nowMs);
+  facetsKept.set(key, kept);
+  return kept;
+}
+
+function countFacets(url: URL, scene: Scene, nowMs: number): Facets {
   const all = matching(url, scene, nowMs);
   return {
     devices: all.length,
