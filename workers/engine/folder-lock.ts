@@ -17,7 +17,8 @@ interface PidFile {
 
 export type ClaimResult = { ok: true; replacedPid: number | null } | { ok: false; reason: string };
 
-const GONE_TIMEOUT_MS = 5_000;
+/** A process that ends gives back its memory before its lock; on a busy machine, and as one that yields, it takes its time. */
+const GONE_TIMEOUT_MS = 15_000;
 const GONE_POLL_MS = 5;
 
 /**
@@ -31,16 +32,19 @@ export async function claimFolder(libc: Libc, folder: string, parentPid: number 
   let replacedPid: number | null = null;
   if (!libc.tryLock(lockPath)) {
     const holder = readPidFile(pidPath);
-    if (holder === null || !isOurEngine(holder.engine))
+    if (holder === null || !isPresent(holder.engine))
       return { ok: false, reason: `${folder} is in use by another process` };
-    if (holder.parent === null || isAlive(holder.parent))
-      return { ok: false, reason: `${folder} is in use by the engine with process id ${holder.engine.pid}` };
-    replacedPid = holder.engine.pid;
-    process.kill(replacedPid, "SIGKILL");
+    if (isOurEngine(holder.engine)) {
+      if (holder.parent === null || isAlive(holder.parent))
+        return { ok: false, reason: `${folder} is in use by the engine with process id ${holder.engine.pid}` };
+      replacedPid = holder.engine.pid;
+      process.kill(replacedPid, "SIGKILL");
+    }
+    // Otherwise it is on its way out: what it was started as is gone already, and its lock is not.
     const deadline = performance.now() + GONE_TIMEOUT_MS;
     while (!libc.tryLock(lockPath)) {
       if (performance.now() > deadline)
-        return { ok: false, reason: `the stale engine ${replacedPid} does not go away` };
+        return { ok: false, reason: `${folder} is in use by process ${holder.engine.pid}, which does not go away` };
       await Bun.sleep(GONE_POLL_MS);
     }
   }
@@ -97,9 +101,12 @@ function isZombie(pid: number): boolean {
   }
 }
 
+/** The process of that number is still the same one, alive or ending. */
+const isPresent = (id: ProcessId): boolean => id.startTicks !== null && startTicksOf(id.pid) === id.startTicks;
+
 /** A process that cannot be identified counts as gone: killing a stranger is worse than refusing to start. */
 function isAlive(id: ProcessId): boolean {
-  return id.startTicks !== null && startTicksOf(id.pid) === id.startTicks && !isZombie(id.pid);
+  return isPresent(id) && !isZombie(id.pid);
 }
 
 function isOurEngine(id: ProcessId): boolean {

@@ -85,13 +85,27 @@ describe("by autogroup", () => {
     share.follow(0);
     advance(1000);
     share.follow(1);
-    advance(1000);
+    advance(900);
     share.follow(2);
     advance(1000);
     share.follow(3);
     advance(1000);
     share.follow(1);
-    expect(writes).toEqual([`0 ${path} 19`, `2000 ${path} 0`, `4000 ${path} 19`]);
+    expect(writes).toEqual([`0 ${path} 19`, `1900 ${path} 0`, `3900 ${path} 19`]);
+  });
+
+  test("one batch that is not stored within a second is a backlog, too", () => {
+    const { share, advance, writes } = createFakeMachine();
+    share.follow(1);
+    advance(999);
+    share.follow(0);
+    share.follow(1);
+    advance(999);
+    expect(writes).toEqual([`0 ${path} 19`]);
+    advance(1);
+    share.follow(0);
+    advance(100);
+    expect(writes).toEqual([`0 ${path} 19`, `1999 ${path} 0`, `2099 ${path} 19`]);
   });
 
   test("changes at most once in a tenth of a second, to what is true then", () => {

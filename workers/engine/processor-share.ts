@@ -3,8 +3,9 @@ import { createLibc } from "./libc.ts";
 
 /**
  * The engine's share of the processor follows the backlog. While at most one batch is sealed, everything that ClickHouse does
- * can wait a moment and an acknowledgement cannot: the engine yields. With more, inserting is what has to catch up, and the
- * engine gets a full share again. (To let it yield for good costs 6 to 10 % of what can be stored.)
+ * can wait a moment and an acknowledgement cannot: the engine yields. With more, or with one that takes longer than a second
+ * (on a machine that is busy with other things), inserting is what has to catch up, and the engine gets a full share again. (To let it
+ * yield for good costs 6 to 10 % of what can be stored.)
  *
  * The engine runs in a session of its own, so Linux keeps it in an autogroup of its own, and a nice value counts only among
  * the threads of one autogroup. What counts between groups is the nice value of the group: `/proc/PID/autogroup`, which
@@ -41,6 +42,8 @@ const yieldingNice = 19;
 const fullNice = 0;
 /** As many sealed batches are everyday: one is on its way into ClickHouse. */
 const everydayBatches = 1;
+/** A batch that is not stored after this long is a backlog, too. */
+const patienceMs = 1_000;
 /** The kernel takes one change of an autogroup in a tenth of a second from whoever is not root. */
 const changeIntervalMs = 100;
 
@@ -54,6 +57,7 @@ export function createProcessorShare(deps: ProcessorShareDeps, pid: number): Pro
   let mechanism: Mechanism | undefined;
   let changedMs = Number.NEGATIVE_INFINITY;
   let timer: unknown;
+  let patience: unknown;
   let stopped = false;
   const threads = createThreadNice(system, pid);
 
@@ -92,14 +96,22 @@ export function createProcessorShare(deps: ProcessorShareDeps, pid: number): Pro
     );
   }
 
+  function want(nice: number): void {
+    wanted = nice;
+    settle();
+  }
+
   return {
     follow(sealedBatches) {
-      wanted = sealedBatches > everydayBatches ? fullNice : yieldingNice;
-      settle();
+      deps.clearTimer(patience);
+      want(sealedBatches > everydayBatches ? fullNice : yieldingNice);
+      // Whenever a batch is sealed or stored this is called again.
+      if (sealedBatches > 0) patience = deps.setTimer(() => want(fullNice), patienceMs);
     },
     stop() {
       stopped = true;
-      if (timer !== undefined) deps.clearTimer(timer);
+      deps.clearTimer(timer);
+      deps.clearTimer(patience);
     },
   };
 }

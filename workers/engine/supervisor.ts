@@ -88,7 +88,8 @@ export function createEmbeddedClickHouse(
   let child: Child | null = null;
   const system = createProcessorSystem();
   let share: ProcessorShare | null = null;
-  let sealedBatches = 0;
+  /** Null: nobody inserts batches, so nobody's acknowledgements wait for the engine either. */
+  let sealedBatches: number | null = null;
 
   const { promise: started, resolve: settleStarted } = Promise.withResolvers<StartResult>();
   const finished = supervise();
@@ -127,7 +128,7 @@ export function createEmbeddedClickHouse(
           running.pid,
         );
         // Only now: nothing waits for a start to get out of the way.
-        share.follow(sealedBatches);
+        if (sealedBatches !== null) share.follow(sealedBatches);
         settleStarted({ ok: true, port: ready.port });
       } else if (!ready.ok) {
         running.kill("SIGKILL");
@@ -168,6 +169,8 @@ export function createEmbeddedClickHouse(
       stopRequested.resolve();
       const running = child;
       if (running !== null) {
+        // Whoever stops waits for it.
+        share?.follow(Number.POSITIVE_INFINITY);
         running.kill("SIGTERM");
         const timer = setTimeout(() => running.kill("SIGKILL"), shutdownTimeoutMs + KILL_MARGIN_MS);
         await running.exited;
