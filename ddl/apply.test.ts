@@ -26,6 +26,8 @@ const files = [
   "003_devices.sql",
   "004_durable_merges.sql",
   "005_fleet.sql",
+  "006_own_states.sql",
+  "007_fewer_merges.sql",
 ];
 const tables = ["device_changes", "devices", "telemetry_1h", "telemetry_1m", "telemetry_1s", "telemetry_events"];
 
@@ -80,6 +82,9 @@ test("several instances may apply at the same moment", async () => {
     "SELECT count() AS n FROM system.tables WHERE database = currentDatabase() AND engine = 'MaterializedView'",
   );
   expect(Number(views?.n)).toBe(4);
+  expect(
+    await database.rows("SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%_renamed'"),
+  ).toEqual([]);
 });
 
 test("a call that died half-way is completed by the next", async () => {

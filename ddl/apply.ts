@@ -47,14 +47,14 @@ interface SchemaRecord {
   checksum: string;
 }
 
-const attemptsMax = 10;
+const attemptsMax = 50;
 const attemptDelayMs = 100;
 /**
  * What another instance that does the same at the same moment can cause: TABLE_ALREADY_EXISTS (the check of IF NOT
- * EXISTS and the creation are not one step), DATABASE_ALREADY_EXISTS, UNFINISHED, DEADLOCK_AVOIDED, CANNOT_ASSIGN_ALTER; and
- * UNKNOWN_TABLE, while another loads a view anew.
+ * EXISTS and the creation are not one step), UNKNOWN_TABLE and FILE_DOESNT_EXIST (a view that another loads anew, or renames),
+ * DATABASE_ALREADY_EXISTS, UNFINISHED, DEADLOCK_AVOIDED, CANNOT_ASSIGN_ALTER.
  */
-const collisionCodes: ReadonlySet<string> = new Set(["57", "60", "82", "341", "473", "517"]);
+const collisionCodes: ReadonlySet<string> = new Set(["57", "60", "82", "107", "341", "473", "517"]);
 
 /**
  * Brings `database` to the schema of this release: applies, in order, the numbered files that are not recorded in

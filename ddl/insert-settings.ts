@@ -1,6 +1,14 @@
 import type { ClickHouseClient } from "@clickhouse/client";
 
 /**
+ * Tokens of batches whose rollups and devices are inserted as ready states begin with this. The views on `telemetry_events` pass
+ * such inserts over (006_own_states.sql), so nobody else may use it.
+ */
+const ownStatesPrefix = "sluice/states/";
+
+export const ownStatesToken = (token: string): string => `${ownStatesPrefix}${token}`;
+
+/**
  * The settings that every insert into `telemetry_events` carries, beside its own `insert_deduplication_token`.
  *
  * A retry must be cut into the same blocks as the first attempt and be recognised in every table, whatever the

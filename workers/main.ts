@@ -2,11 +2,12 @@
 import { randomBytes } from "node:crypto";
 import { diskSpace } from "../base/disk-space.ts";
 import { trySnapshot } from "./backup/snapshot.ts";
-import { createRowStore, type RowStore } from "./clickhouse-client.ts";
+import { createColumnMaker } from "./columns/column-maker.ts";
 import { openDiskJournal } from "./journal/disk.ts";
 import { realFiles } from "./journal/files.ts";
 import type { FromWriter, RedisOptions, ToWriter, WriterOptions } from "./protocol.ts";
 import { RingConsumer } from "./ring/ring.ts";
+import { createRowStore, type RowStore } from "./row-store.ts";
 import { openDeadLetterFile } from "./writer/dead-letter.ts";
 import { diskShortage, gateByDisk } from "./writer/disk-room.ts";
 import { createInserter, type Inserter } from "./writer/inserter.ts";
@@ -94,6 +95,7 @@ async function openOnDisk(options: WriterOptions): Promise<OpenedWriter> {
 
 async function start(options: WriterOptions): Promise<(message: ToWriter) => void> {
   const deadLetters = openDeadLetterFile(options.deadLetterDirectory, options.deadLetterMaxBytes, () => new Date());
+  const columns = createColumnMaker();
   let database = "default";
   const { writer, connect, snapshot, found } = await (options.redis
     ? openShared(options.redis, options)
@@ -115,7 +117,7 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
         return writer.sealedGroups(message.groupsMax);
       case "clickhouse": {
         database = message.address.database;
-        const store = createRowStore(message.address, options.insertTimeoutMs);
+        const store = createRowStore(message.address, columns, options.insertTimeoutMs);
         return connect(store, () =>
           createInserter(
             {
@@ -133,6 +135,7 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
       }
       case "stop":
         void writer.stop(message.timeoutMs).then((leftRows) => {
+          columns.stop();
           deadLetters.close();
           post({ type: "stopped", leftRows });
           self.onmessage = null;

@@ -9,6 +9,8 @@ ALTER TABLE {database}.devices ON CLUSTER {cluster}
     ADD COLUMN IF NOT EXISTS last_received SimpleAggregateFunction(max, DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
     ADD COLUMN IF NOT EXISTS newest_metadata AggregateFunction(argMax, String, DateTime64(3, 'UTC')) CODEC(ZSTD(1));
 
+RENAME TABLE IF EXISTS {database}.devices_view_renamed TO {database}.devices_view ON CLUSTER {cluster};
+
 ALTER TABLE {database}.devices_view ON CLUSTER {cluster} MODIFY QUERY
 SELECT
     device_id,
@@ -26,6 +28,10 @@ SELECT
         timestamp, notEmpty(metadata)) AS newest_metadata
 FROM {database}.telemetry_events_local
 GROUP BY device_id;
+
+RENAME TABLE {database}.devices_view TO {database}.devices_view_renamed ON CLUSTER {cluster};
+
+RENAME TABLE IF EXISTS {database}.devices_view_renamed TO {database}.devices_view ON CLUSTER {cluster};
 
 CREATE TABLE IF NOT EXISTS {database}.device_changes_local ON CLUSTER {cluster}
 (

@@ -74,7 +74,7 @@ describe("the schema of a cluster", () => {
         format: "JSONEachRow",
       });
       const [row] = await result.json<{ formatted: string }>();
-      expect(row?.formatted).toMatch(/CREATE|ALTER/);
+      expect(row?.formatted).toMatch(/CREATE|ALTER|RENAME/);
     }
   });
 });

@@ -22,7 +22,7 @@ function directoryWith(name: string, files: Readonly<Record<string, string | Uin
 
 function segmentOfVersion(fileVersion: number, rowVersion: number): Uint8Array {
   const id = "0123456789abcdef";
-  const identity = { kind: "segment", journalId: id, number: 1, nonce: id, createdAtMs: 0 } as const;
+  const identity = { kind: "segment", journalId: id, number: 1, nonce: id, createdAtMs: 0, ownStates: true } as const;
   const bytes = Buffer.from(encodeFileHeader(identity).bytes);
   for (const at of [0, 512]) {
     bytes.writeUInt32LE(fileVersion, at + 4);

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { findFreePort } from "../../base/free-port.ts";
 import type { Log } from "../../base/log.ts";
 import type { ClickHouseAddress } from "../../workers/clickhouse-client.ts";
@@ -27,5 +28,6 @@ export async function openClickHouse(
   void embedded.started.then((started) => {
     if (!started.ok) deps.onUnusable(`EMBEDDED_CLICKHOUSE_PORT=${port}: ${started.reason}`);
   });
-  return { address: { urls: [`http://127.0.0.1:${port}`], user, password, database }, embedded };
+  const handover = join(dataDirectory, "clickhouse", "handover");
+  return { address: { urls: [`http://127.0.0.1:${port}`], user, password, database, handover }, embedded };
 }

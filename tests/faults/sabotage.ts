@@ -12,19 +12,19 @@ export interface Sabotage {
 export const sabotages: readonly Sabotage[] = [
   {
     name: "token-changed-on-retry",
-    file: "workers/clickhouse-client.ts",
+    file: "workers/row-store.ts",
     edits: [["insert_deduplication_token: token", `insert_deduplication_token: token + Math.random()`]],
     caughtBy: { fault: "reset-before-reply" },
   },
   {
     name: "token-reused",
-    file: "workers/clickhouse-client.ts",
+    file: "workers/row-store.ts",
     edits: [["insert_deduplication_token: token", `insert_deduplication_token: token.slice(0, 8)`]],
     caughtBy: { fault: "reset-before-reply" },
   },
   {
     name: "exception-in-200-ignored",
-    file: "workers/clickhouse-client.ts",
+    file: "workers/row-store.ts",
     edits: [["if (answer.length > 0) throw", "if (answer.length > 1e9) throw"]],
     caughtBy: { fault: "exception-in-200" },
   },
@@ -204,6 +204,35 @@ export const sabotages: readonly Sabotage[] = [
       ],
     ],
     caughtBy: { test: "workers/thread.test.ts" },
+  },
+  {
+    name: "state-not-the-views",
+    file: "workers/columns/quantile-sketches.ts",
+    edits: [["const belowOneFactor = 99 / 101;", "const belowOneFactor = 1;"]],
+    caughtBy: { test: "workers/columns/states.test.ts" },
+  },
+  {
+    name: "token-prefix-missing",
+    file: "workers/row-store.ts",
+    edits: [["const ownToken = ownStatesToken(token);", "const ownToken = token;"]],
+    caughtBy: { test: "workers/own-states.test.ts" },
+  },
+  {
+    name: "forgotten-after-two-tables",
+    file: "workers/row-store.ts",
+    edits: [
+      [
+        'await insertBlock({ table: "devices", columns: deviceColumns, block: states.devices }, ownToken, signal);',
+        'void insertBlock({ table: "devices", columns: deviceColumns, block: states.devices }, ownToken, signal).catch(() => 0);',
+      ],
+    ],
+    caughtBy: { test: "workers/own-states.test.ts" },
+  },
+  {
+    name: "half-stored-batch-goes-on-the-new-way",
+    file: "workers/row-store.ts",
+    edits: [["handover !== null && part.batch.ownStates", "handover !== null && part.batch.rowCount > 0"]],
+    caughtBy: { test: "workers/own-states.test.ts" },
   },
 ];
 

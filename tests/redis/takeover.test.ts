@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { until } from "../../testing/test-service.ts";
-import { type RowStore, readAll } from "../../workers/clickhouse-client.ts";
+import { readAll } from "../../workers/clickhouse-client.ts";
 import type { RedisConnection, RedisScript } from "../../workers/redis/connection.ts";
 import { createRedisWriter } from "../../workers/redis/redis-writer.ts";
 import { append, commit, keyPrefix } from "../../workers/redis/scripts.ts";
 import { createRingMemory, RingConsumer } from "../../workers/ring/ring.ts";
+import type { RowStore } from "../../workers/row-store.ts";
 import type { Inserter } from "../../workers/writer/inserter.ts";
 import { connectTo, type Redis, redisProgram, startRedis } from "./rig.ts";
 

@@ -41,7 +41,7 @@ async function sluice(...args: string[]): Promise<{ code: number; out: string; e
 function writeSegment(): string {
   const kind = "segment";
   const ids = { journalId: "0123456789abcdef", nonce: "fedcba9876543210" };
-  const { bytes, seed } = encodeFileHeader({ kind, ...ids, number: 1, createdAtMs: 0 });
+  const { bytes, seed } = encodeFileHeader({ kind, ...ids, number: 1, createdAtMs: 0, ownStates: true });
   const frames = [0, 1, 2].map((position) => {
     const rows = Buffer.from(`row ${position}`);
     const head = Buffer.alloc(frameHeaderBytes);

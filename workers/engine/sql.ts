@@ -183,6 +183,17 @@ export function parseInsertHead(sql: string): InsertHead | null {
   return null;
 }
 
+/** `INSERT INTO … FROM INFILE …`: its rows are in a file that the engine reads. */
+export function isInsertFromFile(sql: string): boolean {
+  let first = true;
+  for (const { kind, text, depth } of tokens(sql, INSERT_HEAD_MAX_TOKENS)) {
+    if (first && (kind !== "word" || text !== "insert")) return false;
+    first = false;
+    if (kind === "word" && depth === 0 && text === "infile") return true;
+  }
+  return false;
+}
+
 /** Longer than any head a person or a tool writes, shorter than what would cost time. */
 const INSERT_HEAD_MAX_TOKENS = 10_000;
 

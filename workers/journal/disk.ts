@@ -207,7 +207,8 @@ export class DiskJournal implements Journal {
     const { files, directory } = this.#options;
     const journalId = this.#requireJournalId();
     const number = this.#nextNumber++;
-    const identity = { kind: "segment", journalId, number, nonce: this.#randomId(), createdAtMs } as const;
+    const nonce = this.#randomId();
+    const identity = { kind: "segment", journalId, number, nonce, createdAtMs, ownStates: true } as const;
     const { bytes: headerBytes, seed } = encodeFileHeader(identity);
     const segment = new Segment(files, directory, segmentStem(number), { ...identity, seed });
     return { segment, file: files.open(segment.path, "create"), headerBytes, end: 0, inDoubt: false, ended: false };

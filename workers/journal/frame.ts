@@ -34,6 +34,8 @@ export interface FileHeader {
   /** Random, of `idPattern`: two files never share a token, even where a number comes again. */
   readonly nonce: string;
   readonly createdAtMs: number;
+  /** Of a segment: see `Batch.ownStates`. Zero in files of releases that did not know of it, so their batches stay as they were. */
+  readonly ownStates: boolean;
 }
 
 export interface ReadFileHeader extends FileHeader {
@@ -51,6 +53,7 @@ export function encodeFileHeader(header: FileHeader): { bytes: Uint8Array; seed:
   bytes.writeDoubleLE(header.createdAtMs, 24);
   bytes.write(header.journalId, 32, "latin1");
   bytes.write(header.nonce, 48, "latin1");
+  bytes.writeUInt32LE(header.ownStates ? 1 : 0, 64);
   const seed = Bun.hash.crc32(bytes.subarray(0, checkedFileHeaderBytes));
   bytes.writeUInt32LE(seed, checkedFileHeaderBytes);
   bytes.copyWithin(sectorBytes, 0, sectorBytes);
@@ -100,15 +103,17 @@ function decodeHeaderCopy(bytes: Buffer): FileHeaderResult {
   const createdAtMs = bytes.readDoubleLE(24);
   const journalId = bytes.toString("latin1", 32, 48);
   const nonce = bytes.toString("latin1", 48, 64);
+  const ownStates = bytes.readUInt32LE(64);
   // A checksum says that nothing changed, not that it was we who wrote it.
   const sane =
     kind !== undefined &&
     Number.isSafeInteger(number) &&
     Number.isFinite(createdAtMs) &&
+    ownStates <= 1 &&
     idPattern.test(journalId) &&
     idPattern.test(nonce);
   return sane
-    ? { ok: true, header: { kind, journalId, number, nonce, createdAtMs, seed } }
+    ? { ok: true, header: { kind, journalId, number, nonce, createdAtMs, ownStates: ownStates === 1, seed } }
     : { ok: false, reason: "its header makes no sense" };
 }
 

@@ -66,9 +66,32 @@ export interface Batch {
   readonly epoch: number;
   /** The rows, RowBinary, byte-identical each time. With a range: only rows `from` up to, not including, `to`. */
   body(range?: RowRange): Readable;
+  /** Where another thread finds what `body` gives; null: only `body` does. */
+  readonly place: RowPlace | null;
+  /**
+   * Whether Sluice makes the rollups' states of these rows where it can, instead of ClickHouse's views. Fixed when the batch is
+   * begun: it decides under which tokens the rows go in, so a batch that an older release left is retried as it was tried.
+   */
+  readonly ownStates: boolean;
   /** Ranges that are not inserted as a whole (a row of theirs is refused, or they are too much at once), recorded durably, so that a retry takes the same path. */
   readonly splits: ReadonlySet<string>;
   recordSplit(range: RowRange): void | Promise<void>;
+}
+
+/** Rows in a file of frames. */
+export interface RowPlace {
+  readonly path: string;
+  readonly seed: number;
+  readonly extents: readonly { readonly start: number; readonly end: number }[];
+  /** Of the whole file. */
+  readonly rowCount: number;
+}
+
+/** Rows of a batch that go into ClickHouse together. */
+export interface BatchPart {
+  readonly batch: Batch;
+  /** Null: all of them. */
+  readonly range: RowRange | null;
 }
 
 export interface RowRange {

@@ -115,7 +115,7 @@ export class KeyLog {
     const { files, directory, identify, nowMs } = this.#options;
     const number = this.#nextNumber++;
     const createdAtMs = nowMs();
-    const header = encodeFileHeader({ kind: "keys", number, createdAtMs, ...identify() });
+    const header = encodeFileHeader({ kind: "keys", number, createdAtMs, ownStates: false, ...identify() });
     const path = `${directory}/keys-${number}.log`;
     const file = files.open(path, "create");
     return { path, file, seed: header.seed, header: header.bytes, createdAtMs, end: 0, newestMs: 0 };

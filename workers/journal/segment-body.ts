@@ -2,20 +2,16 @@ import { Readable } from "node:stream";
 import { RowBinaryReader, skipRow } from "../../contract/row.ts";
 import type { Files, OpenFile } from "./files.ts";
 import { decodeFrameHeader, frameBytes, frameHeaderBytes } from "./frame.ts";
-import { copyBytes, type Extent, walkFrames } from "./frame-scan.ts";
-import type { RowRange } from "./journal.ts";
+import { copyBytes, walkFrames } from "./frame-scan.ts";
+import type { RowPlace, RowRange } from "./journal.ts";
 import { Window } from "./window.ts";
 
 const chunkBytes = 1 << 20;
 /** For reading headers one after the other: enough for many small frames, little lost on a large one. */
 export const walkBufferBytes = 1 << 16;
 
-export interface BodySource {
+export interface BodySource extends RowPlace {
   readonly files: Files;
-  readonly path: string;
-  readonly seed: number;
-  readonly extents: readonly Extent[];
-  readonly rowCount: number;
 }
 
 /** A place in the rows of a file: the offset of a byte, and how many bytes of its frame's rows are still to come there. */

@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import type { Files } from "./files.ts";
 import { fileHeaderBytes, frameHeaderBytes, type ReadFileHeader } from "./frame.ts";
 import { copyBytes, type Extent, walkFrames } from "./frame-scan.ts";
-import { type Batch, type RowRange, rangeName } from "./journal.ts";
+import { type Batch, type RowPlace, type RowRange, rangeName } from "./journal.ts";
 import { type NotesPlace, notesSuffix, recordSplit } from "./notes.ts";
 import { createBody, walkBufferBytes } from "./segment-body.ts";
 import { Window } from "./window.ts";
@@ -65,9 +65,17 @@ export class Segment implements Batch {
     return this.extents.at(-1)?.end ?? fileHeaderBytes;
   }
 
-  body(range?: RowRange): Readable {
+  get place(): RowPlace {
     const { path, extents, rowCount } = this;
-    return createBody({ files: this.#files, path, seed: this.header.seed, extents, rowCount }, range);
+    return { path, seed: this.header.seed, extents, rowCount };
+  }
+
+  get ownStates(): boolean {
+    return this.header.ownStates;
+  }
+
+  body(range?: RowRange): Readable {
+    return createBody({ files: this.#files, ...this.place }, range);
   }
 
   /**

@@ -1,8 +1,8 @@
 import { backoffMs } from "../../base/backoff.ts";
 import type { Log } from "../../base/log.ts";
-import type { RowStore } from "../clickhouse-client.ts";
 import type { FromWriter, RedisOptions, WriterOptions } from "../protocol.ts";
 import type { RingConsumer } from "../ring/ring.ts";
+import type { RowStore } from "../row-store.ts";
 import type { Inserter } from "../writer/inserter.ts";
 import { createAppender } from "./appender.ts";
 import { connectRedis, RedisRefusedError, textOf } from "./connection.ts";

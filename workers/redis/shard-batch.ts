@@ -37,6 +37,9 @@ export function parseBatch(source: BatchSource, text: string): RedisBatch {
     sinceMs: Number(sinceMs),
     epoch: 0,
     splits,
+    place: null,
+    // Another instance, which may know the engine as a server, can take the batch over at any moment.
+    ownStates: false,
     body: (range = whole) => Readable.from(readRows(source, first as string, last as string, range)),
     async recordSplit(range) {
       await source.recordSplit(cut, rangeName(range));

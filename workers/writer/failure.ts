@@ -1,4 +1,5 @@
 import { ClickHouseError } from "@clickhouse/client";
+import { StatesRefusedError } from "../row-store.ts";
 
 /**
  * Why ClickHouse did not take a batch, decided on its exception code, never on the message.
@@ -90,6 +91,11 @@ const schemaMissing = new Set([60, 81, 218]);
 
 /** Sorts what an insert or a query failed with. `error` may be anything that was thrown. */
 export function classifyFailure(error: unknown): Failure {
+  if (error instanceof StatesRefusedError) {
+    const failure = classifyFailure(error.cause);
+    if (failure.class !== "rejected") return failure;
+    return { ...failure, class: "unknown", message: `the rollups of stored rows are refused: ${failure.message}` };
+  }
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof ClickHouseError ? Number(error.code) : null;
   if (code === null || !Number.isInteger(code)) {

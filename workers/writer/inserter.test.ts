@@ -3,8 +3,8 @@ import { Readable } from "node:stream";
 import { ClickHouseError } from "@clickhouse/client";
 import type { Event } from "../../contract/event.ts";
 import { RowEncoder } from "../../contract/row.ts";
-import type { RowStore } from "../clickhouse-client.ts";
-import { type Batch, type RowRange, rangeName } from "../journal/journal.ts";
+import { type Batch, type BatchPart, type RowRange, rangeName } from "../journal/journal.ts";
+import { type RowStore, StatesRefusedError } from "../row-store.ts";
 import type { DeadLetter, DeadLetterFile } from "./dead-letter.ts";
 import { createInserter, type Inserter } from "./inserter.ts";
 import { rollupGroupsSafe } from "./rollup-memory.ts";
@@ -29,6 +29,8 @@ function createBatch(
     sinceMs: 0,
     epoch: 1,
     splits,
+    place: null,
+    ownStates: true,
     failRecords: 0,
     failReads: 0,
     body: (range: RowRange = { from: 0, to: rows.length }) => {
@@ -64,7 +66,8 @@ class FakeStore implements RowStore {
   failedOver = 0;
   readonly client = fakeClient;
 
-  async insert(body: Readable, token: string, timeoutMs: number): Promise<void> {
+  async insert({ batch, range }: BatchPart, token: string, timeoutMs: number): Promise<void> {
+    const body = batch.body(range ?? undefined);
     const count = ++this.inserts;
     this.deadlines.push(timeoutMs);
     body.destroy();
@@ -140,6 +143,22 @@ test("a batch goes in as a whole, under its own token", async () => {
   expect(await inserter.store(createBatch(names(10)), never)).toEqual({ deadLettered: 0, attempts: 1 });
   expect(store.tokens).toEqual(["journal-1-nonce"]);
   expect(inserter.state).toBe("ok");
+});
+
+test("a batch whose states are refused is repeated as it is: its rows are stored already", async () => {
+  const store = new FakeStore();
+  const letters = createLetters();
+  store.after = (count) => {
+    if (count > 3) return;
+    const refused = new ClickHouseError({ code: "469", message: "refused. ", type: "" });
+    throw new StatesRefusedError("refused", { cause: refused });
+  };
+  const { inserter } = createUnderTest(store, letters);
+  const batch = createBatch(names(10));
+  expect(await inserter.store(batch, never)).toEqual({ deadLettered: 0, attempts: 4 });
+  expect(store.tokens).toEqual(["journal-1-nonce"]);
+  expect([...batch.splits]).toEqual([]);
+  expect(letters.letters).toEqual([]);
 });
 
 test("an outage is retried under the same token with growing deadlines, and dead-letters nothing", async () => {

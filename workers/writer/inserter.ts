@@ -3,8 +3,8 @@ import type { LogFields, LogLevel } from "../../base/log.ts";
 import { decodeRow, RowBinaryReader } from "../../contract/row.ts";
 import type { ClickHouseState } from "../../contract/stream.ts";
 import { applySchema } from "../../ddl/apply.ts";
-import type { RowStore } from "../clickhouse-client.ts";
 import { type Batch, type RowRange, rangeName } from "../journal/journal.ts";
+import type { RowStore } from "../row-store.ts";
 import type { DeadLetterFile } from "./dead-letter.ts";
 import { classifyFailure, type Failure } from "./failure.ts";
 import { estimateRollupBytes, rollupBytesMax, rollupGroupsSafe } from "./rollup-memory.ts";
@@ -176,7 +176,7 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
       const result = await persist(
         (count) =>
           store.insert(
-            whole ? batch.body() : batch.body(range),
+            { batch, range: whole ? null : range },
             token,
             options.insertTimeoutMs * Math.min(count, maxDeadlineFactor),
           ),

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { Readable } from "node:stream";
-import type { RowStore } from "../clickhouse-client.ts";
 import type { Batch, Journal } from "../journal/journal.ts";
 import type { FromWriter } from "../protocol.ts";
 import { createRingMemory, RingConsumer, RingProducer } from "../ring/ring.ts";
+import type { RowStore } from "../row-store.ts";
 import type { Inserter } from "./inserter.ts";
 import { createWriter } from "./writer.ts";
 
@@ -17,6 +17,8 @@ const batch = (token: string, rows: string, ageMs = 0): Batch => ({
   epoch: 0,
   body: () => Readable.from([Buffer.from(rows)]),
   splits: new Set(),
+  place: null,
+  ownStates: true,
   recordSplit: () => undefined,
 });
 

@@ -1,8 +1,8 @@
 import type { LogFields, LogLevel } from "../../base/log.ts";
-import type { RowStore } from "../clickhouse-client.ts";
 import type { Batch, FrameGroup, Journal } from "../journal/journal.ts";
 import type { FromWriter, WriterOptions } from "../protocol.ts";
 import type { Frame, RingConsumer } from "../ring/ring.ts";
+import type { RowStore } from "../row-store.ts";
 import type { Inserter } from "./inserter.ts";
 import { rollupGroupsSafe } from "./rollup-memory.ts";
 

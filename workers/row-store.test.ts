@@ -1,6 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
 import { Readable } from "node:stream";
-import { createRowStore } from "./clickhouse-client.ts";
+import { RowEncoder } from "../contract/row.ts";
+import { createColumnMaker } from "./columns/column-maker.ts";
+import type { Batch } from "./journal/journal.ts";
+import { createRowStore } from "./row-store.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -38,10 +41,29 @@ function startServer(known: readonly string[]) {
   return server;
 }
 
+function createBatch(): Batch {
+  const encoder = new RowEncoder();
+  encoder.encode({ device_id: "a", event_type: "t" }, 1_000, 1_000);
+  const rows = encoder.bytes();
+  return {
+    token: "t",
+    rowCount: 1,
+    bytes: rows.length,
+    sinceMs: 0,
+    epoch: 1,
+    body: () => Readable.from([rows]),
+    place: null,
+    ownStates: true,
+    splits: new Set(),
+    recordSplit: () => undefined,
+  };
+}
+
 function createStore(...urls: string[]) {
-  const store = createRowStore({ urls, user: "default", password: "", database: "default" }, 5_000);
-  cleanups.push(() => store.close());
-  const insert = (token: string): Promise<void> => store.insert(Readable.from([Buffer.from("rows")]), token, 5_000);
+  const columns = createColumnMaker();
+  const store = createRowStore({ urls, user: "default", password: "", database: "default" }, columns, 5_000);
+  cleanups.push(() => store.close(), columns.stop);
+  const insert = (token: string): Promise<void> => store.insert({ batch: createBatch(), range: null }, token, 5_000);
   return { store, insert };
 }
 

@@ -1,0 +1,82 @@
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, unlinkSync, writevSync } from "node:fs";
+import { join } from "node:path";
+import { realFiles } from "../journal/files.ts";
+import { createBody } from "../journal/segment-body.ts";
+import { createBatchBlocks } from "./batch-blocks.ts";
+import type { NativeBlock } from "./native-block.ts";
+import type { ColumnRequest, MadeBlock, MadeColumns, RowSource } from "./protocol.ts";
+
+/** Pieces that one call writes; Linux takes 1,024. */
+const piecesPerWrite = 512;
+const blockSuffix = ".native";
+
+/** Reads the rows and makes their blocks. Keeps its buffer, so that a batch does not need fresh memory each time. */
+export function createColumnWork(): (request: ColumnRequest) => Promise<MadeColumns> {
+  let buffer = new Uint8Array(0);
+
+  async function readSource(source: RowSource): Promise<Uint8Array> {
+    const chunks = source.kind === "bytes" ? source.chunks : chunksOf(source);
+    let length = 0;
+    for await (const chunk of chunks) {
+      if (length + chunk.length > buffer.length) {
+        const grown = new Uint8Array(Math.max(buffer.length * 2, length + chunk.length));
+        grown.set(buffer.subarray(0, length));
+        buffer = grown;
+      }
+      buffer.set(chunk, length);
+      length += chunk.length;
+    }
+    return buffer.subarray(0, length);
+  }
+
+  return async ({ id, source, rowCount, wantsStates, directory }) => {
+    const { events, states } = createBatchBlocks(await readSource(source), rowCount, wantsStates);
+    const keep = (name: string, block: NativeBlock): MadeBlock => {
+      if (directory === null) return { kind: "bytes", pieces: block.map((piece) => new Uint8Array(piece)) };
+      const path = join(directory, `${id}-${name}${blockSuffix}`);
+      writeBlock(path, block);
+      return { kind: "file", path };
+    };
+    return {
+      events: keep("events", events),
+      states: states && { rollups: keep("rollups", states.rollups), devices: keep("devices", states.devices) },
+    };
+  };
+}
+
+const chunksOf = ({ place, range }: Extract<RowSource, { kind: "place" }>): AsyncIterable<Uint8Array> =>
+  createBody({ files: realFiles, ...place }, range ?? undefined);
+
+/** Not synced: it is made again from the journal when it is lost. */
+function writeBlock(path: string, block: NativeBlock): void {
+  const file = openSync(path, "w", 0o600);
+  try {
+    for (let first = 0; first < block.length; first += piecesPerWrite) {
+      writeAll(file, block.slice(first, first + piecesPerWrite));
+    }
+  } catch (error) {
+    unlinkSync(path);
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function writeAll(file: number, pieces: readonly Uint8Array[]): void {
+  let left = pieces.filter((piece) => piece.length > 0);
+  while (left.length > 0) {
+    let written = writevSync(file, left);
+    if (written === 0) throw new Error("write made no progress");
+    while (left[0] !== undefined && written >= left[0].length) {
+      written -= left[0].length;
+      left = left.slice(1);
+    }
+    if (left[0] !== undefined) left = [left[0].subarray(written), ...left.slice(1)];
+  }
+}
+
+/** Makes the directory, and removes the blocks that an earlier run left in it. */
+export function prepareBlockDirectory(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(directory)) if (name.endsWith(blockSuffix)) rmSync(join(directory, name));
+}

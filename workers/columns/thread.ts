@@ -1,0 +1,28 @@
+/** Entry of the thread that makes columns: what it does takes too long for the one that makes events durable. */
+import { createColumnWork } from "./make-columns.ts";
+import type { ColumnReply, ColumnRequest, MadeColumns } from "./protocol.ts";
+
+declare const self: Worker;
+
+const work = createColumnWork();
+/** One after the other: they share a buffer. */
+let queue = Promise.resolve();
+
+function buffersOf({ events, states }: MadeColumns): ArrayBuffer[] {
+  const blocks = states === null ? [events] : [events, states.rollups, states.devices];
+  return blocks.flatMap((block) => (block.kind === "bytes" ? block.pieces.map((piece) => piece.buffer) : []));
+}
+
+async function answer(request: ColumnRequest): Promise<void> {
+  const send = (reply: ColumnReply, transfer: ArrayBuffer[] = []): void => self.postMessage(reply, transfer);
+  try {
+    const made = await work(request);
+    send({ id: request.id, ok: true, made }, buffersOf(made));
+  } catch (error) {
+    send({ id: request.id, ok: false, message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+self.onmessage = (event: MessageEvent<ColumnRequest>) => {
+  queue = queue.then(() => answer(event.data));
+};
