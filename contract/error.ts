@@ -98,6 +98,11 @@ export const errors = {
     meaning: "The key sends more than `RATE_LIMIT_EVENTS`, or an address tries to sign in too often.",
     action: "Wait for `Retry-After`, then send the same request again.",
   },
+  headers_too_large: {
+    status: 431,
+    meaning: "The request's target and headers are over 16 KiB together, or there are more than 100 headers.",
+    action: "Send fewer or shorter headers; a long list belongs into the body.",
+  },
   idempotency_full: {
     status: 503,
     meaning: "No more idempotency keys can be remembered (`IDEMPOTENCY_MAX_KEYS`). Nothing was accepted.",
@@ -160,6 +165,11 @@ export const errors = {
     status: 504,
     meaning: "The query took longer than reading routes allow.",
     action: "Ask for a shorter range.",
+  },
+  version_not_supported: {
+    status: 505,
+    meaning: "The request line names another version than HTTP/1.1 or HTTP/1.0.",
+    action: "Speak HTTP/1.1. HTTP/2 is offered over TLS (`TLS_CERT`).",
   },
 } as const satisfies Readonly<Record<string, ErrorRow>>;
 export type ErrorCode = keyof typeof errors;

@@ -20,6 +20,12 @@ export const listen = group("Listening", {
     kind: flag,
     help: "1: listen on a non-loopback HOST without keys",
   },
+  connectionsMax: {
+    variable: "MAX_CONNECTIONS",
+    fallback: "20000",
+    kind: integer(1, 1_000_000),
+    help: "connections open at once without TLS; a further one gets 503",
+  },
   corsOrigins: {
     variable: "CORS_ORIGINS",
     fallback: "",

@@ -1,4 +1,5 @@
-import type { Handler } from "./listener.ts";
+import type { Handler } from "./handler.ts";
+import { asRequest, SocketRequest } from "./sockets/socket-request.ts";
 
 /**
  * Answers HEAD as GET; the listener keeps the headers and leaves the body out. `ownPaths` have a route of their own for HEAD.
@@ -6,8 +7,13 @@ import type { Handler } from "./listener.ts";
 export function withHead(ownPaths: ReadonlySet<string>, handle: Handler): Handler {
   return (request) => {
     if (request.method !== "HEAD" || ownPaths.has(pathOf(request.url))) return handle(request);
-    return handle(new Request(request, { method: "GET" }));
+    return handle(asGet(request));
   };
+}
+
+function asGet(request: Request): Request {
+  if (request instanceof SocketRequest) return asRequest(request.withMethod("GET"));
+  return new Request(request, { method: "GET" });
 }
 
 /** The path of an absolute URL. Does not parse it, so it cannot fail: a Host header may be anything. */

@@ -13,6 +13,7 @@ const options: ListenerOptions = {
   tls: null,
   idleTimeoutSeconds: 10,
   maxRequestBodySize: 1024,
+  connectionsMax: 10,
   fetch: answer,
   error: answer,
 };

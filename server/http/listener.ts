@@ -4,8 +4,8 @@ import type { Server } from "bun";
 import type { Log } from "../../base/log.ts";
 import { watchFiles } from "../../base/watched-files.ts";
 import { ConfigError } from "../config/config-error.ts";
-
-export type Handler = (request: Request) => Response | Promise<Response>;
+import type { Handler, Listener } from "./handler.ts";
+import { createSocketListener } from "./sockets/socket-listener.ts";
 
 export interface ListenerOptions {
   readonly hostname: string;
@@ -14,19 +14,10 @@ export interface ListenerOptions {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
   readonly idleTimeoutSeconds: number;
   readonly maxRequestBodySize: number;
+  /** Open at once; only without TLS. */
+  readonly connectionsMax: number;
   readonly fetch: Handler;
-  readonly error: (error: Error) => Response;
-}
-
-export interface Listener {
-  readonly url: URL;
-  /** The peer's address; empty when it has gone. */
-  addressOf(request: Request): string;
-  /** The connection may be idle for so long while this request is answered; 0: for ever. */
-  timeout(request: Request, seconds: number): void;
-  /** Reads the certificate again. */
-  reload(): void;
-  stop(): Promise<void>;
+  readonly error: (error: unknown) => Response;
 }
 
 interface Pem {
@@ -34,63 +25,79 @@ interface Pem {
   readonly key: string;
 }
 
+const headTimeoutMs = 10_000;
+const lingerMs = 2_000;
+const headMaxBytes = 16 * 1024;
+const headersMax = 100;
+
 /**
- * Listens, with TLS and HTTP/2 when there is a certificate. Bun cannot change the certificate of a running server, so a new one
- * is a new server on the same port (SO_REUSEPORT): it takes new connections from then on, while the old server finishes those
- * that it has. Throws `ConfigError` when certificate and key cannot be used, or the address is taken.
+ * Listens: over plain sockets with a parser of ours, over TLS with Bun's server, which also speaks HTTP/2. Throws `ConfigError`
+ * when certificate and key cannot be used, or the address is taken.
  */
 export function createListener(deps: { readonly log: Log }, options: ListenerOptions): Listener {
+  const { tls, hostname, port, connectionsMax, fetch, error } = options;
+  if (tls !== null) return createTlsListener(deps, { ...options, tls });
+  const idleTimeoutMs = options.idleTimeoutSeconds * 1000;
+  const times = { headTimeoutMs, idleTimeoutMs, lingerMs };
+  return namingTheSetting(options, () =>
+    createSocketListener(
+      { fetch, error, monotonicNow: () => performance.now() },
+      { hostname, port, connectionsMax, headMaxBytes, headersMax, ...times },
+    ),
+  );
+}
+
+function namingTheSetting<T>({ hostname, port }: Pick<ListenerOptions, "hostname" | "port">, listen: () => T): T {
+  try {
+    return listen();
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (code === "EADDRINUSE") throw new ConfigError(`PORT=${port}: another program has it; allowed is a free port`);
+    if (code === "EACCES") throw new ConfigError(`PORT=${port}: allowed is a port that this user may listen on`);
+    if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
+      throw new ConfigError(`HOST=${hostname}: allowed is an address of this machine`);
+    }
+    throw error;
+  }
+}
+
+type TlsOptions = ListenerOptions & { readonly tls: NonNullable<ListenerOptions["tls"]> };
+
+/**
+ * Bun cannot change the certificate of a running server, so a new one is a new server on the same port (SO_REUSEPORT): it takes new
+ * connections from then on, while the old server finishes those that it has.
+ */
+function createTlsListener(deps: { readonly log: Log }, options: TlsOptions): Listener {
   const { tls } = options;
   let port = options.port;
   const old = new Set<Server<undefined>>();
 
-  function listen(pem: Pem | null): Server<undefined> {
-    const { hostname, maxRequestBodySize, fetch, error } = options;
-    const common = {
-      hostname,
-      port,
-      idleTimeout: options.idleTimeoutSeconds,
-      maxRequestBodySize,
-      fetch,
-      error,
-    };
-    return pem === null
-      ? // Said outright: with `development: false` Bun shares the port unless told not to.
-        Bun.serve({ ...common, development: false, reusePort: false })
-      : Bun.serve({ ...common, development: false, tls: { ...pem }, http2: true, reusePort: true });
+  function listen(pem: Pem): Server<undefined> {
+    const { hostname, maxRequestBodySize, fetch, error, idleTimeoutSeconds: idleTimeout } = options;
+    const shared = { development: false, reusePort: true, http2: true, tls: { ...pem } } as const;
+    return Bun.serve({ hostname, port, idleTimeout, maxRequestBodySize, fetch, error, ...shared });
   }
 
-  let served = checkCertificate(tls);
+  let served = readCertificate(tls);
   let server = listenFirst();
   port = server.port ?? port;
 
   /** A port that another program has is refused, though a certificate's change needs it to be shareable. */
   function listenFirst(): Server<undefined> {
-    const { hostname } = options;
-    try {
-      if (served !== null && port !== 0) {
-        void Bun.serve({ hostname, port, development: false, reusePort: false, fetch: options.fetch }).stop(true);
-      }
+    const { hostname, fetch } = options;
+    return namingTheSetting(options, () => {
+      if (port !== 0) void Bun.serve({ hostname, port, development: false, reusePort: false, fetch }).stop(true);
       return listen(served);
-    } catch (error) {
-      const code = error instanceof Error && "code" in error ? String(error.code) : "";
-      if (code === "EADDRINUSE") throw new ConfigError(`PORT=${port}: another program has it; allowed is a free port`);
-      if (code === "EACCES") throw new ConfigError(`PORT=${port}: allowed is a port that this user may listen on`);
-      if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
-        throw new ConfigError(`HOST=${hostname}: allowed is an address of this machine`);
-      }
-      throw error;
-    }
+    });
   }
 
   function reload(): void {
-    if (tls === null) return;
     const next = readPem(tls);
     if (!next.ok) {
       deps.log("error", "TLS: the new certificate cannot be used; the old one stays in use", { reason: next.reason });
       return;
     }
-    if (next.pem.cert === served?.cert && next.pem.key === served.key) return;
+    if (next.pem.cert === served.cert && next.pem.key === served.key) return;
     served = next.pem;
     const before = server;
     server = listen(served);
@@ -99,22 +106,25 @@ export function createListener(deps: { readonly log: Log }, options: ListenerOpt
     deps.log("info", "TLS: a new certificate is in use", { expires: new X509Certificate(served.cert).validTo });
   }
 
-  const watched = tls === null ? null : watchFiles([tls.certFile, tls.keyFile], reload);
+  const watched = watchFiles([tls.certFile, tls.keyFile], reload);
   return {
     url: server.url,
     addressOf: (request) => server.requestIP(request)?.address ?? "",
     timeout: (request, seconds) => server.timeout(request, seconds),
     reload,
     async stop() {
-      watched?.stop();
+      watched.stop();
       await Promise.all([server, ...old].map((each) => each.stop(true)));
     },
   };
 }
 
-/** What the files hold; throws `ConfigError` when it cannot be used. Null without TLS. */
-export function checkCertificate(tls: ListenerOptions["tls"]): Pem | null {
-  if (tls === null) return null;
+/** Throws `ConfigError` when certificate and key cannot be used. */
+export function checkCertificate(tls: ListenerOptions["tls"]): void {
+  if (tls !== null) readCertificate(tls);
+}
+
+function readCertificate(tls: TlsOptions["tls"]): Pem {
   const read = readPem(tls);
   if (!read.ok) throw new ConfigError(`TLS_CERT=${tls.certFile}: ${read.reason}`);
   return read.pem;

@@ -1,6 +1,6 @@
 import type { Log } from "../../base/log.ts";
+import type { Handler } from "./handler.ts";
 import { pathOf } from "./head.ts";
-import type { Handler } from "./listener.ts";
 import { requestIdOf } from "./request-id.ts";
 import { type RequestFigures, routeNameOf } from "./request-metrics.ts";
 

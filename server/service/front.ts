@@ -6,7 +6,8 @@ import { createSessionRoutes } from "../access/session-routes.ts";
 import { createApp } from "../app.ts";
 import type { Config } from "../config/groups.ts";
 import { createFront } from "../http/front.ts";
-import { createListener, type Listener } from "../http/listener.ts";
+import type { Listener } from "../http/handler.ts";
+import { createListener } from "../http/listener.ts";
 import { createInfluxRoutes } from "../ingest/influx/routes.ts";
 import { createIngestRoutes } from "../ingest/ingest-routes.ts";
 import { createOtlpRoutes } from "../ingest/otlp/routes.ts";
@@ -103,6 +104,7 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
       tls,
       idleTimeoutSeconds,
       maxRequestBodySize: bunMaxBodyBytes,
+      connectionsMax: listen.connectionsMax,
       fetch: front,
       error: (error) => parts.failed(error),
     },

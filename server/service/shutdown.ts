@@ -1,6 +1,6 @@
 import type { Log } from "../../base/log.ts";
 import type { EmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
-import type { Listener } from "../http/listener.ts";
+import type { Listener } from "../http/handler.ts";
 import type { Parts } from "./parts.ts";
 
 /** The embedded engine gets this long to end, even when flushing took all of SHUTDOWN_TIMEOUT. */

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { findFreePort } from "../../base/free-port.ts";
-import { createListener, type Listener } from "../../server/http/listener.ts";
+import type { Listener } from "../../server/http/handler.ts";
+import { createListener } from "../../server/http/listener.ts";
 import { until } from "../../testing/test-service.ts";
 
 const noOpenssl = Bun.which("openssl") === null;
@@ -188,6 +189,7 @@ test.skipIf(noOpenssl)(
         tls,
         idleTimeoutSeconds: 10,
         maxRequestBodySize: 1024,
+        connectionsMax: 10,
         fetch: () =>
           new Response(
             new ReadableStream({

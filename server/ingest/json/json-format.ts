@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { EventError, IngestAnswer } from "../../../contract/ingest.ts";
 import { limits } from "../../../contract/limits.ts";
 import { presentedKey } from "../../access/access.ts";
+import { PlainResponse } from "../../http/plain-response.ts";
 import { Refusal, refusalResponse } from "../../http/refusal.ts";
 import { type IngestFormat, noRejects, type Reading, type Rejects, type Staged } from "../format.ts";
 import { isMediaType } from "../media-type.ts";
@@ -10,9 +11,7 @@ import { type Fault, isEvent, schemaFaults } from "../validate.ts";
 import { EventScanner } from "./event-scanner.ts";
 import { malformedLine, type ParsedRequest, parseJson, parseNdjson, tooManyEvents } from "./parse.ts";
 
-const answerHeaders = { "Content-Type": "application/json" };
-const queuedInit = { status: 202, headers: answerHeaders };
-const storedInit = { status: 200, headers: answerHeaders };
+const answerType = "application/json";
 const notUtf8 = new Refusal("malformed_encoding", "the body is not UTF-8");
 /** Without a byte order mark. */
 const decoder = new TextDecoder();
@@ -116,7 +115,9 @@ class JsonReading implements Reading {
   }
 
   respond(answer: string, stored: boolean): Response {
-    return stored ? new Response(answer.replace('"queued"', '"stored"'), storedInit) : new Response(answer, queuedInit);
+    return stored
+      ? new PlainResponse(answer.replace('"queued"', '"stored"'), 200, answerType)
+      : new PlainResponse(answer, 202, answerType);
   }
 
   /** Any body: what is wrong with it is found here. */

@@ -1,0 +1,325 @@
+import type { Socket } from "bun";
+import { Refusal, refusalResponse } from "../refusal.ts";
+import type { MessageListener, Parsed, Parser, ParserEngine, RequestHead } from "./llhttp.ts";
+import { Outbox } from "./outbox.ts";
+import { IncomingBody } from "./request-body.ts";
+import { RequestHeaders } from "./request-headers.ts";
+import { sendResponse } from "./response.ts";
+import { asRequest, type RequestConnection, SocketRequest, urlOf } from "./socket-request.ts";
+
+export interface ConnectionDeps {
+  readonly engine: ParserEngine;
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** A bug in a handler; what the client gets. */
+  readonly error: (error: unknown) => Response;
+  /** Milliseconds that never go back. */
+  readonly monotonicNow: () => number;
+}
+
+export interface ConnectionTimes {
+  /** From a head's first byte to its last; of the first one of a connection, from its opening. */
+  readonly headTimeoutMs: number;
+  /** Without a byte in either direction. */
+  readonly idleTimeoutMs: number;
+  /** A client that still sends to a connection that is being closed is heard for so long, so that it can read its answer. */
+  readonly lingerMs: number;
+}
+
+/** Bytes of later requests that wait for the answer to the present one; past it the connection is not read. */
+const pipelinedMaxBytes = 64 * 1024;
+const refusals = {
+  syntax: new Refusal("malformed_request", "the request is not HTTP/1.1"),
+  head_too_large: new Refusal("headers_too_large", "the request's target and headers are too large"),
+  version: new Refusal("version_not_supported", "the HTTP version must be 1.1 or 1.0"),
+  host: new Refusal("malformed_request", "a request has one Host header, and a target that is a path"),
+  late: new Refusal("request_timeout", "the request's headers did not arrive in time"),
+  early: new Refusal("malformed_request", "the request ended early"),
+} as const;
+
+/** One request and its answer. */
+interface Exchange {
+  readonly head: RequestHead;
+  readonly request: SocketRequest;
+  readonly body: IncomingBody | null;
+  /** The request's last byte has come. */
+  whole: boolean;
+  /** It was handed to the handler. */
+  running: boolean;
+  gone: AbortController | null;
+}
+
+/**
+ * One connection: requests one after the other, each answered before the next is parsed, so that what follows a request in the same
+ * segment can never change its answer. The parser pauses at the end of each message; what it has not seen waits in `#unparsed`.
+ *
+ * A client that has sent its last byte (half-closed) still gets its answer. One that is refused before it has sent its whole body
+ * gets the answer, and then the end of the connection.
+ */
+export class Connection implements MessageListener, RequestConnection {
+  readonly #socket: Socket<Connection>;
+  readonly #deps: ConnectionDeps;
+  readonly #times: ConnectionTimes;
+  readonly #parser: Parser;
+  readonly #outbox: Outbox;
+  #exchange: Exchange | null = null;
+  #unparsed: Buffer[] = [];
+  #unparsedBytes = 0;
+  #phase: "open" | "lingering" | "closed" = "open";
+  /** The client has sent all that it will. */
+  #halfClosed = false;
+  #bodyFlows = true;
+  #paused = false;
+  #idleTimeoutMs: number;
+  #activeAtMs: number;
+  /** When the head that is under way, or awaited for the first time, began; 0: none is. */
+  #headSinceMs: number;
+
+  constructor(socket: Socket<Connection>, deps: ConnectionDeps, times: ConnectionTimes) {
+    this.#socket = socket;
+    this.#deps = deps;
+    this.#times = times;
+    this.#parser = deps.engine.create(this);
+    this.#outbox = new Outbox(socket);
+    this.#idleTimeoutMs = times.idleTimeoutMs;
+    this.#activeAtMs = deps.monotonicNow();
+    this.#headSinceMs = this.#activeAtMs;
+  }
+
+  get remoteAddress(): string {
+    return this.#socket.remoteAddress;
+  }
+
+  /** No request is under way, so it may be closed at any time. */
+  get isIdle(): boolean {
+    return this.#exchange === null;
+  }
+
+  abortSignal(): AbortSignal {
+    const exchange = this.#exchange;
+    if (exchange === null) return AbortSignal.abort();
+    exchange.gone ??= new AbortController();
+    if (this.#phase === "closed") exchange.gone.abort();
+    return exchange.gone.signal;
+  }
+
+  setIdleTimeout(seconds: number): void {
+    this.#idleTimeoutMs = seconds * 1000;
+  }
+
+  // What the socket tells.
+
+  received(chunk: Buffer): void {
+    this.#activeAtMs = this.#deps.monotonicNow();
+    if (this.#phase !== "open") return;
+    const exchange = this.#exchange;
+    if (exchange === null || !exchange.whole) {
+      this.#parse(chunk, 0);
+      return;
+    }
+    this.#unparsed.push(chunk);
+    this.#unparsedBytes += chunk.length;
+    this.#regulate();
+  }
+
+  drained(): void {
+    if (this.#outbox.drain()) this.#activeAtMs = this.#deps.monotonicNow();
+  }
+
+  /** The client half-closed: it sends nothing more, and may still read. */
+  ended(): void {
+    this.#halfClosed = true;
+    const exchange = this.#exchange;
+    if (exchange === null) {
+      if (this.#parser.inHead) this.#refuse(refusals.early);
+      else this.#finish();
+      return;
+    }
+    if (!exchange.whole) exchange.body?.fail();
+    // Nobody half-closes and then listens to a stream: the client has gone.
+    else if (exchange.request.method === "GET") exchange.gone?.abort();
+  }
+
+  closed(): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#outbox.close();
+    this.#exchange?.body?.fail();
+    this.#exchange?.gone?.abort();
+    this.#parser.free();
+  }
+
+  /** Called about once a second. */
+  checkTime(nowMs: number): void {
+    const idleMs = nowMs - this.#activeAtMs;
+    if (this.#phase === "lingering") {
+      if (idleMs > this.#times.lingerMs || nowMs - this.#headSinceMs > this.#times.lingerMs) this.close();
+    } else if (this.#headSinceMs > 0 && nowMs - this.#headSinceMs > this.#times.headTimeoutMs) {
+      // A client that never said anything asked for no answer.
+      if (this.#parser.inHead) this.#refuse(refusals.late);
+      else this.#finish();
+    } else if (this.#idleTimeoutMs > 0 && idleMs > this.#idleTimeoutMs) {
+      if (this.#exchange === null) this.#finish();
+      else this.close();
+    }
+  }
+
+  close(): void {
+    this.#socket.terminate();
+    this.closed();
+  }
+
+  // What the parser tells.
+
+  head(head: RequestHead): void {
+    this.#headSinceMs = 0;
+    const headers = new RequestHeaders(head);
+    const body = new IncomingBody({
+      onWanted: () => this.#sayContinue(head, headers),
+      onFlow: (flows) => {
+        this.#bodyFlows = flows;
+        this.#regulate();
+      },
+    });
+    const host = headers.get("host");
+    const isHostGood = head.minorVersion === 0 ? headers.count("host") <= 1 : headers.count("host") === 1;
+    const url = isHostGood ? urlOf(head, host ?? "") : null;
+    const request = new SocketRequest(head.method, url ?? "", headers, this, body);
+    this.#exchange = { head, request, body, whole: false, running: false, gone: null };
+  }
+
+  body(chunk: Buffer, start: number, end: number): void {
+    // Cheaper than `subarray`, which makes a Buffer.
+    this.#exchange?.body?.push(new Uint8Array(chunk.buffer, chunk.byteOffset + start, end - start));
+  }
+
+  complete(): void {
+    const exchange = this.#exchange;
+    if (exchange === null) return;
+    exchange.whole = true;
+    exchange.body?.end();
+  }
+
+  #parse(chunk: Buffer, from: number): void {
+    const parsed = this.#parser.execute(chunk, from);
+    if (this.#phase !== "open") return;
+    if (parsed.kind === "complete" && parsed.consumed < chunk.length) {
+      this.#unparsed.unshift(chunk.subarray(parsed.consumed));
+      this.#unparsedBytes += chunk.length - parsed.consumed;
+    }
+    if (parsed.kind === "error") this.#failed(parsed);
+    else if (this.#exchange !== null && !this.#exchange.running) this.#run(this.#exchange);
+    else if (this.#parser.inHead && this.#headSinceMs === 0) this.#headSinceMs = this.#activeAtMs;
+    this.#regulate();
+  }
+
+  /** A request whose body breaks off in the middle is its handler's to refuse; nothing can follow it. */
+  #failed({ why }: Extract<Parsed, { kind: "error" }>): void {
+    const exchange = this.#exchange;
+    if (exchange === null) {
+      this.#refuse(refusals[why]);
+      return;
+    }
+    exchange.body?.fail();
+    if (!exchange.running) this.#run(exchange);
+  }
+
+  #run(exchange: Exchange): void {
+    exchange.running = true;
+    if (exchange.request.url === "") {
+      this.#refuse(refusals.host);
+      return;
+    }
+    let answer: Response | Promise<Response>;
+    try {
+      answer = this.#deps.fetch(asRequest(exchange.request));
+    } catch (error) {
+      answer = this.#deps.error(error);
+    }
+    if (answer instanceof Response) this.#answer(exchange, answer);
+    else {
+      answer.then(
+        (response) => this.#answer(exchange, response),
+        (error: unknown) => this.#answer(exchange, this.#deps.error(error)),
+      );
+    }
+  }
+
+  #answer(exchange: Exchange, response: Response): void {
+    if (this.#phase !== "open") {
+      void response.body?.cancel();
+      return;
+    }
+    const keepAlive = exchange.whole && exchange.head.keepAlive && !this.#isLast();
+    const isHead = exchange.head.method === "HEAD";
+    const signal = {
+      gone: () => this.#phase === "closed",
+      abort: (leave: () => void) => this.#onGone(exchange, leave),
+    };
+    const sent = sendResponse(response, this.#outbox, {
+      keepAlive,
+      isHead,
+      minorVersion: exchange.head.minorVersion,
+      signal,
+    });
+    if (sent === "kept") this.#next();
+    else if (sent === "last") this.#finish();
+    else void sent.then((outcome) => (outcome === "kept" ? this.#next() : this.#finish()));
+  }
+
+  #onGone(exchange: Exchange, leave: () => void): void {
+    exchange.gone ??= new AbortController();
+    exchange.gone.signal.addEventListener("abort", leave, { once: true });
+  }
+
+  #isLast(): boolean {
+    return this.#halfClosed && this.#unparsed.length === 0;
+  }
+
+  /** The exchange is over, the connection stays: the next request may be here already. */
+  #next(): void {
+    if (this.#phase !== "open") return;
+    this.#exchange = null;
+    this.#idleTimeoutMs = this.#times.idleTimeoutMs;
+    const [chunk] = this.#unparsed;
+    if (chunk !== undefined) {
+      this.#unparsed.shift();
+      this.#unparsedBytes -= chunk.length;
+      this.#parse(chunk, 0);
+    } else if (this.#halfClosed) this.#finish();
+    else this.#regulate();
+  }
+
+  #refuse(refusal: Refusal): void {
+    const response = refusalResponse(refusal);
+    const signal = { gone: () => this.#phase === "closed", abort: () => undefined };
+    const sent = sendResponse(response, this.#outbox, { keepAlive: false, isHead: false, minorVersion: 1, signal });
+    if (typeof sent === "string") this.#finish();
+    else void sent.then(() => this.#finish());
+  }
+
+  /** Nothing more will be sent. What the client still sends is thrown away for a while, or it might not see its answer. */
+  #finish(): void {
+    if (this.#phase !== "open") return;
+    this.#phase = "lingering";
+    this.#unparsed = [];
+    this.#unparsedBytes = 0;
+    this.#headSinceMs = this.#deps.monotonicNow();
+    this.#exchange?.body?.fail();
+    this.#regulate();
+    if (this.#halfClosed) this.#socket.end();
+    else this.#socket.shutdown();
+  }
+
+  #sayContinue(head: RequestHead, headers: RequestHeaders): void {
+    const isAsked = head.minorVersion > 0 && headers.get("expect")?.toLowerCase() === "100-continue";
+    if (isAsked && this.#phase === "open") this.#outbox.write("HTTP/1.1 100 Continue\r\n\r\n");
+  }
+
+  #regulate(): void {
+    const paused = this.#phase === "open" && (!this.#bodyFlows || this.#unparsedBytes > pipelinedMaxBytes);
+    if (paused === this.#paused || this.#phase === "closed") return;
+    this.#paused = paused;
+    if (paused) this.#socket.pause();
+    else this.#socket.resume();
+  }
+}
