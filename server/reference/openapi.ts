@@ -154,6 +154,8 @@ const paths: ApiDocument["paths"] = {
           "forbidden",
           "method_not_allowed",
           "request_timeout",
+          "headers_too_large",
+          "version_not_supported",
           "body_too_large",
           "too_many_events",
           "unsupported_media_type",
