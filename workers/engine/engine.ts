@@ -27,6 +27,8 @@ export interface Engine {
   readonly timezone: string;
   isSetting(name: string): boolean;
   start(lane: LaneName, statement: Omit<Statement, "mark">, signal?: AbortSignal): Promise<StartResult>;
+  /** Statements other than inserts that run or wait for their turn. */
+  readonly questions: number;
   /** A path for a body on its way in. The caller removes it. */
   spoolPath(): string;
   /** Makes the tokens of all inserts that have ended durable. Throws when the disk fails. */
@@ -113,6 +115,10 @@ export async function openEngine(options: EngineOptions): Promise<OpenResult> {
       start(name, statement, signal) {
         const mark = `sluice-${process.pid}-${++nextMark}`;
         return lanes[name].start({ ...statement, mark }, signal);
+      },
+      get questions() {
+        const asking = [lanes.service, lanes.reader];
+        return asking.reduce((sum, each) => sum + each.running + each.waiting, 0);
       },
       syncTokens: createTokenSync(paths.data),
       spoolPath: () => join(paths.spool, `${++nextSpool}.body`),

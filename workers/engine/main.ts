@@ -76,7 +76,23 @@ async function main(): Promise<void> {
   stopOnSignal(opened.engine, server.server, options, () => {
     handle = async () => new Response("The engine is stopping.\n", { status: 503 });
   });
+  tellOfQuestions(opened.engine);
   say({ kind: "ready", port: server.server.port ?? 0, version: opened.engine.version });
+}
+
+const questionPollMs = 100;
+
+/** People wait for an answer: the supervisor does not let the engine yield meanwhile. Questions that are answered at once are not told of. */
+function tellOfQuestions(engine: Engine): void {
+  let asked = false;
+  let told = false;
+  setInterval(() => {
+    const before = asked;
+    asked = engine.questions > 0;
+    const waiting = asked && (before || told);
+    if (waiting !== told) say({ kind: "asked", waiting });
+    told = waiting;
+  }, questionPollMs).unref();
 }
 
 function refuse(cause: Extract<EngineProcessMessage, { kind: "refused" }>["cause"], reason: string): void {

@@ -34,6 +34,8 @@ export const EngineProcessMessage = Type.Union([
     ]),
     reason: Type.String(),
   }),
+  /** A question has been waiting for its answer for a while; false: none does any more. */
+  Type.Object({ kind: Type.Literal("asked"), waiting: Type.Boolean() }),
   Type.Object({
     kind: Type.Literal("log"),
     level: Type.Union([Type.Literal("info"), Type.Literal("warn")]),

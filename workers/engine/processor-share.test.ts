@@ -108,6 +108,19 @@ describe("by autogroup", () => {
     expect(writes).toEqual([`0 ${path} 19`, `1999 ${path} 0`, `2099 ${path} 19`]);
   });
 
+  test("a question that waits for its answer is not made to wait longer", () => {
+    const { share, advance, writes } = createFakeMachine();
+    share.follow(0);
+    advance(500);
+    share.answer(true);
+    advance(500);
+    share.follow(1);
+    share.follow(0);
+    advance(500);
+    share.answer(false);
+    expect(writes).toEqual([`0 ${path} 19`, `500 ${path} 0`, `1500 ${path} 19`]);
+  });
+
   test("changes at most once in a tenth of a second, to what is true then", () => {
     const { share, advance, writes } = createFakeMachine();
     share.follow(0);
@@ -230,6 +243,17 @@ describe("on this machine", () => {
       expect(autogroupNice(process.pid)).toBe(before);
     },
   );
+
+  test.skipIf(!hasAutogroups)("a real engine stops yielding while a reader waits", async () => {
+    engine = await startTestEngine();
+    const enginePid = engine.clickhouse.status().pid as number;
+    engine.clickhouse.setBacklog(0);
+    await until("it yields", () => autogroupNice(enginePid) === 19);
+    const answer = engine.reader("SELECT sum(sleepEachRow(0.1)) FROM numbers(20)");
+    await until("it does not", () => autogroupNice(enginePid) === 0);
+    await answer;
+    await until("it yields again", () => autogroupNice(enginePid) === 19);
+  });
 
   test.skipIf(process.platform !== "linux")("a thread's nice value can be set", () => {
     const system = createProcessorSystem();

@@ -2,10 +2,10 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createLibc } from "./libc.ts";
 
 /**
- * The engine's share of the processor follows the backlog. While at most one batch is sealed, everything that ClickHouse does
- * can wait a moment and an acknowledgement cannot: the engine yields. With more, or with one that takes longer than a second
- * (on a machine that is busy with other things), inserting is what has to catch up, and the engine gets a full share again. (To let it
- * yield for good costs 6 to 10 % of what can be stored.)
+ * The engine's share of the processor follows the backlog. While at most one batch is sealed, everything that ClickHouse
+ * does can wait a moment and an acknowledgement cannot: the engine yields. With more, or with one that takes longer than a
+ * second (on a machine that is busy with other things), inserting is what has to catch up, and the engine gets a full share
+ * again. So does a question that is not answered at once. (To let it yield for good costs 6 to 10 % of what can be stored.)
  *
  * The engine runs in a session of its own, so Linux keeps it in an autogroup of its own, and a nice value counts only among
  * the threads of one autogroup. What counts between groups is the nice value of the group: `/proc/PID/autogroup`, which
@@ -17,6 +17,8 @@ import { createLibc } from "./libc.ts";
 export interface ProcessorShare {
   /** `sealedBatches`: how many wait for ClickHouse, the one under way included. */
   follow(sealedBatches: number): void;
+  /** Somebody has been waiting for an answer for a while; false: nobody does any more. */
+  answer(waiting: boolean): void;
   stop(): void;
 }
 
@@ -52,6 +54,9 @@ type Mechanism = "autogroup" | "threads" | "none";
 /** `pid` must be of a process that runs in a session of its own. */
 export function createProcessorShare(deps: ProcessorShareDeps, pid: number): ProcessorShare {
   const { system } = deps;
+  /** As the backlog wants it. */
+  let backlogNice = fullNice;
+  let asked = false;
   let wanted = fullNice;
   let current = fullNice;
   let mechanism: Mechanism | undefined;
@@ -96,17 +101,26 @@ export function createProcessorShare(deps: ProcessorShareDeps, pid: number): Pro
     );
   }
 
-  function want(nice: number): void {
-    wanted = nice;
+  function reconsider(): void {
+    wanted = asked ? fullNice : backlogNice;
     settle();
+  }
+
+  function setBacklogNice(nice: number): void {
+    backlogNice = nice;
+    reconsider();
   }
 
   return {
     follow(sealedBatches) {
       deps.clearTimer(patience);
-      want(sealedBatches > everydayBatches ? fullNice : yieldingNice);
+      setBacklogNice(sealedBatches > everydayBatches ? fullNice : yieldingNice);
       // Whenever a batch is sealed or stored this is called again.
-      if (sealedBatches > 0) patience = deps.setTimer(() => want(fullNice), patienceMs);
+      if (sealedBatches > 0) patience = deps.setTimer(() => setBacklogNice(fullNice), patienceMs);
+    },
+    answer(waiting) {
+      asked = waiting;
+      reconsider();
     },
     stop() {
       stopped = true;

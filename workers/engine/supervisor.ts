@@ -112,7 +112,11 @@ export function createEmbeddedClickHouse(
       });
       child = running;
       status.pid = running.pid;
-      const ready = await waitUntilReady(running, deps.log, startTimeoutMs);
+      const ready = await waitUntilReady(
+        running,
+        { log: deps.log, onAsked: (waiting) => share?.answer(waiting) },
+        startTimeoutMs,
+      );
       startTimeoutMs = ready.ok ? firstStartTimeoutMs : Math.min(startTimeoutMs * 2, START_TIMEOUT_MAX_MS);
       if (ready.ok && !stopping) {
         status.state = "running";
@@ -198,7 +202,11 @@ function spawnEngine(options: EngineProcessOptions): Child {
 }
 
 /** Follows what the child says for as long as it lives, and resolves once it answers requests or never will. */
-function waitUntilReady(child: Child, log: EmbeddedClickHouseDeps["log"], timeoutMs: number): Promise<ReadyResult> {
+function waitUntilReady(
+  child: Child,
+  { log, onAsked }: EmbeddedClickHouseDeps & { readonly onAsked: (waiting: boolean) => void },
+  timeoutMs: number,
+): Promise<ReadyResult> {
   return new Promise((resolve) => {
     const timer = setTimeout(
       () => resolve({ ok: false, reason: `no answer within ${timeoutMs} ms`, final: false }),
@@ -212,6 +220,7 @@ function waitUntilReady(child: Child, log: EmbeddedClickHouseDeps["log"], timeou
       if (message.kind === "ready") void waitForPing(message.port).then(() => settle({ ok: true, port: message.port }));
       else if (message.kind === "refused")
         settle({ ok: false, reason: message.reason, final: message.cause !== "engine" });
+      else if (message.kind === "asked") onAsked(message.waiting);
       else log(message.level, `embedded ClickHouse: ${message.message}`);
     };
     void readLines(child.stdout, (line) => {
