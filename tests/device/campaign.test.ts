@@ -10,7 +10,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const seed = Math.floor(Math.random() * 1e6);
 
 test(`seed ${seed}: client and service killed at random, nothing is lost, nothing is there twice`, async () => {
-  const rounds = await runCampaign({ rounds: 2, events: 3_000, seed, say: () => undefined });
+  const rounds = await runCampaign({ rounds: 3, events: 3_000, seed, say: () => undefined });
   expect(rounds.flatMap(({ wrong }) => wrong)).toEqual([]);
   expect(rounds.reduce((sum, { clientKills, serviceKills }) => sum + clientKills + serviceKills, 0)).toBeGreaterThan(0);
 }, 180_000);

@@ -50,7 +50,7 @@ interface Stats {
 
 export async function runCampaign(options: CampaignOptions): Promise<RoundResult[]> {
   const directory = mkdtempSync(join(tmpdir(), "sluice-device-"));
-  const runtimes = buildForNode(directory);
+  const runtimes = findRuntimes(directory);
   let service = await startService();
   const results: RoundResult[] = [];
   try {
@@ -74,18 +74,23 @@ export async function runCampaign(options: CampaignOptions): Promise<RoundResult
 interface Runtime {
   readonly name: string;
   readonly program: string;
+  readonly script: string;
   readonly sdk: string;
 }
 
-/** Bun runs the source; Node, where there is one, runs what `npm pack` would ship. */
-function buildForNode(directory: string): Runtime[] {
-  const bun = { name: "bun", program: process.execPath, sdk: join(root, "sdk/src/index.ts") };
+/** Bun runs the source; Node, where there is one, what `npm pack` would ship; Python, where there is one, its twin. */
+function findRuntimes(directory: string): Runtime[] {
+  const script = join(import.meta.dir, "sender.mjs");
+  const bun = { name: "bun", program: process.execPath, script, sdk: join(root, "sdk/src/index.ts") };
+  const python = Bun.which("python3");
+  const twin = { name: "python", script: join(import.meta.dir, "sender.py"), sdk: join(root, "examples/python") };
+  const found = python === null ? [bun] : [bun, { ...twin, program: python }];
   const node = Bun.which("node");
-  if (node === null) return [bun];
+  if (node === null) return found;
   const out = join(directory, "sdk");
   const built = Bun.spawnSync([join(root, "node_modules/.bin/tsc"), "-p", join(root, "sdk"), "--outDir", out]);
   if (built.exitCode !== 0) throw new Error(`the SDK does not build: ${built.stdout}`);
-  return [bun, { name: "node", program: node, sdk: join(out, "index.js") }];
+  return [...found, { name: "node", program: node, script, sdk: join(out, "index.js") }];
 }
 
 interface Round extends CampaignOptions {
@@ -151,10 +156,11 @@ async function runRound(round: Round, first: Service): Promise<{ service: Servic
 }
 
 function startSender(runtime: Runtime, settings: Record<string, unknown>) {
-  return Bun.spawn(
-    [runtime.program, join(import.meta.dir, "sender.mjs"), JSON.stringify({ sdk: runtime.sdk, ...settings })],
-    { stdin: "ignore", stdout: "pipe", stderr: "inherit" },
-  );
+  return Bun.spawn([runtime.program, runtime.script, JSON.stringify({ sdk: runtime.sdk, ...settings })], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
 }
 
 async function finish(sender: ReturnType<typeof startSender>): Promise<Stats> {
@@ -183,7 +189,7 @@ async function readStored(service: Service, deviceId: string, atLeast: number): 
   await until(
     "ClickHouse has the tables",
     async () => {
-      if (!(await fetch(`${service.clickHouseUrl}/ping`)).ok) return false;
+      if (!(await answers(`${service.clickHouseUrl}/ping`))) return false;
       const [table] = await service.sql<{ result: number }>("EXISTS TABLE telemetry_events");
       return table?.result === 1;
     },
@@ -202,6 +208,14 @@ async function readStored(service: Service, deviceId: string, atLeast: number): 
     `SELECT toUInt32(value_float) AS number, count() AS copies ${where} GROUP BY number`,
   );
   return new Map(rows.map(({ number, copies }) => [number, copies]));
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok;
+  } catch {
+    return false;
+  }
 }
 
 function judge(
