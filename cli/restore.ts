@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { ClickHouseError } from "@clickhouse/client";
 import { lockDirectory } from "../base/directory-lock.ts";
 import { longestDays } from "../ddl/retention.ts";
 import { parseConfig } from "../server/config/config.ts";
@@ -36,7 +37,7 @@ export async function restore(args: readonly string[]): Promise<number> {
   try {
     return await into(resolve(given));
   } catch (error) {
-    if (error instanceof BackupError) return complain(error.message, 1);
+    if (error instanceof BackupError || error instanceof ClickHouseError) return complain(error.message, 1);
     throw error;
   }
 }

@@ -101,8 +101,10 @@ function beginAnew(dataDirectory: string): void {
 /** Attaches every part to a table that the schema made, and compares rows and sums with those of the manifest. */
 async function restoreTables(client: ClickHouseClient, manifest: Manifest, options: RestoreOptions): Promise<void> {
   const { database, retentionDays, backup } = options;
-  const upTo = manifest.schema.at(-1)?.number ?? 0;
-  await applySchema({ client, database, retentionDays, upTo });
+  const upTo = manifest.schema.at(-1)?.number;
+  // Taken before the first schema was there: tables of a file that had not been finished hold nothing yet.
+  if (upTo === undefined && manifest.tables.every(({ rows }) => rows === "0")) return;
+  await applySchema({ client, database, retentionDays, upTo: upTo ?? 0 });
   // Merges drop what has expired; the comparison comes first.
   await client.command({ query: "SYSTEM STOP MERGES" });
   for (const table of manifest.tables) {
