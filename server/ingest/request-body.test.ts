@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { gzipSync } from "node:zlib";
-import type { Refusal } from "../http/refusal.ts";
+import { constants, createGzip, createZstdCompress, gzipSync, zstdCompressSync } from "node:zlib";
+import { Refusal } from "../http/refusal.ts";
 import { type BodyReader, createBodyReader } from "./request-body.ts";
 
 let bodies: BodyReader;
@@ -81,5 +81,79 @@ test("a body that could never be on its way is too large, not bad luck, however 
     const refused = await bodies.read(body);
     expect(refused).toMatchObject({ code: "body_too_large" });
     expect(JSON.stringify(refused)).toContain("MAX_INFLIGHT_BYTES");
+  }
+});
+
+/** Ten events, a line each, flushed after every line, as a device that streams would send them. */
+function flushedByLine(encoding: "gzip" | "zstd"): Promise<Buffer<ArrayBuffer>> {
+  const packer = encoding === "gzip" ? createGzip() : createZstdCompress();
+  const flush = encoding === "gzip" ? constants.Z_SYNC_FLUSH : constants.ZSTD_e_flush;
+  const chunks: Buffer[] = [];
+  packer.on("data", (chunk: Buffer) => chunks.push(chunk));
+  return new Promise((resolve) => {
+    packer.on("end", () => resolve(Buffer.concat(chunks)));
+    let line = 0;
+    const next = (): void => {
+      if (line === 10) packer.end();
+      else packer.write(`{"device_id":"d${line++}","event_type":"t"}\n`, () => packer.flush(flush, next));
+    };
+    next();
+  });
+}
+
+describe.each(["gzip", "zstd"] as const)("%s", (encoding) => {
+  const pack = encoding === "gzip" ? gzipSync : zstdCompressSync;
+  const read = async (body: Uint8Array<ArrayBuffer>): Promise<string> => {
+    const outcome = await bodies.read(post(body, { "Content-Encoding": encoding }));
+    return outcome instanceof Refusal ? outcome.code : new TextDecoder().decode(outcome);
+  };
+
+  test("cut off anywhere is refused, also between two lines; only the whole is taken", async () => {
+    bodies = createBodyReader({ maxBodyBytes: 100_000, timeoutMs: 60_000, inFlightMaxBytes: 2 ** 20 });
+    const whole = await flushedByLine(encoding);
+    expect(whole.length).toBeGreaterThan(100);
+    const taken: number[] = [];
+    for (let bytes = 0; bytes <= whole.length; bytes++) {
+      if ((await read(whole.subarray(0, bytes))) !== "malformed_encoding") taken.push(bytes);
+    }
+    expect(taken).toEqual([whole.length]);
+    expect((await read(whole)).split("\n")).toHaveLength(11);
+  });
+
+  test("followed by anything but another whole one is refused", async () => {
+    bodies = createBodyReader({ maxBodyBytes: 100_000, timeoutMs: 60_000, inFlightMaxBytes: 2 ** 20 });
+    const one = pack("[1]\n");
+    const two = pack("[2]\n");
+    expect(await read(Buffer.concat([one, two]))).toBe("[1]\n[2]\n");
+    for (const tail of ["x", "\0", "\0\0\0\0\0\0\0\0", "\n", "garbage that is longer than a header"]) {
+      expect([tail, await read(Buffer.concat([one, Buffer.from(tail)]))]).toEqual([tail, "malformed_encoding"]);
+    }
+    for (let bytes = 1; bytes < two.length; bytes++) {
+      expect([bytes, await read(Buffer.concat([one, two.subarray(0, bytes)]))]).toEqual([bytes, "malformed_encoding"]);
+    }
+  });
+});
+
+test("zstd of every shape is taken: levels, checksums, sizes unknown or known, long repeats, skippable frames", async () => {
+  bodies = createBodyReader({ maxBodyBytes: 4_000_000, timeoutMs: 60_000, inFlightMaxBytes: 2 ** 24 });
+  const texts = [
+    "",
+    "x",
+    "x".repeat(300_000),
+    crypto.randomUUID().repeat(9),
+    Buffer.from(crypto.getRandomValues(new Uint8Array(60_000))).toString("hex"),
+  ];
+  for (const text of texts) {
+    for (const level of [-5, 1, 3, 19]) {
+      for (const checksum of [0, 1]) {
+        const params = { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: checksum };
+        const packed = zstdCompressSync(text, { params });
+        const skippable = Buffer.from([0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+        for (const body of [packed, Buffer.concat([skippable, packed])]) {
+          const outcome = await bodies.read(post(body, { "Content-Encoding": "zstd" }));
+          expect(outcome instanceof Refusal ? outcome.message : new TextDecoder().decode(outcome) === text).toBe(true);
+        }
+      }
+    }
   }
 });

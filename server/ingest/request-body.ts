@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
 import { gunzip, zstdDecompress } from "node:zlib";
 import { Refusal } from "../http/refusal.ts";
+import { isWholeZstd } from "./zstd-frames.ts";
 
 export interface BodyOptions {
   readonly maxBodyBytes: number;
@@ -9,7 +10,7 @@ export interface BodyOptions {
   readonly inFlightMaxBytes: number;
 }
 
-const decompressors = { gzip: promisify(gunzip), zstd: promisify(zstdDecompress) };
+const decompressors = { gzip: gunzipWhole, zstd: promisify(zstdDecompress) };
 
 /** Reads a request's body, in bounded memory and time. */
 export interface BodyReader {
@@ -83,16 +84,40 @@ export function createBodyReader(options: BodyOptions): BodyReader {
   };
 
   async function unpack(raw: Uint8Array, encoding: keyof typeof decompressors): Promise<Uint8Array | Refusal> {
+    if (encoding === "zstd" && !isWholeZstd(raw)) return notWhole.zstd;
     const leave = await decompressing.enter();
     try {
       return await decompressors[encoding](raw, { maxOutputLength: options.maxBodyBytes });
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") return tooLarge;
-      return new Refusal("malformed_encoding", `the body is not ${encoding}`);
+      return notWhole[encoding];
     } finally {
       leave();
     }
   }
+}
+
+const notWhole = {
+  gzip: new Refusal("malformed_encoding", "the body is not gzip, whole and with nothing after it"),
+  zstd: new Refusal("malformed_encoding", "the body is not zstd, whole and with nothing after it"),
+};
+
+interface Gunzipped {
+  readonly buffer: Uint8Array;
+  /** `bytesWritten`: how much of the input was gzip. */
+  readonly engine: { readonly bytesWritten: number };
+}
+
+/** Refuses the padding of zeros after the last member, which gunzip alone lets pass. */
+function gunzipWhole(raw: Uint8Array, options: { readonly maxOutputLength: number }): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    gunzip(raw, { ...options, info: true }, (error, result) => {
+      const { buffer, engine } = (result ?? {}) as unknown as Gunzipped;
+      if (error) reject(error);
+      else if (engine.bytesWritten !== raw.length) reject(new Error("the gzip stream ends before the body does"));
+      else resolve(buffer);
+    });
+  });
 }
 
 /** How many bodies are unpacked at once, each into at most MAX_BODY_BYTES; further ones wait, packed and counted. */
