@@ -5,6 +5,7 @@ import type { Log } from "../../base/log.ts";
 import type { AlertsUpdate } from "../../contract/alerts.ts";
 import type { Access } from "../access/access.ts";
 import { ConfigError } from "../config/config-error.ts";
+import { Refusal } from "../query/refusal.ts";
 import type { Store } from "../store/store.ts";
 import { readAlertsFile } from "./alerts-file.ts";
 import { createBacktest } from "./backtest/backtest.ts";
@@ -12,6 +13,7 @@ import { createAskPast } from "./backtest/past.ts";
 import { AlertCenter } from "./center/alert-center.ts";
 import { openAliveMark } from "./center/alive-mark.ts";
 import type { DeviceDirectory } from "./center/device-directory.ts";
+import { HeardBefore } from "./center/heard-before.ts";
 import type { PipelineReading } from "./center/pipeline-watch.ts";
 import { createAlertEditingRoutes } from "./editing-routes.ts";
 import type { Tap } from "./event-tap.ts";
@@ -73,6 +75,7 @@ export function openAlerts(deps: AlertsDeps, settings: AlertsSettings): LiveAler
   const { log } = deps;
   const now = Date.now;
   const repository = createRepository(deps.store);
+  const directory = new HeardBefore(deps.directory);
   const alive = openAliveMark(join(settings.directory, "alive"));
   const pushes = openPushBook(repository);
   const post = createPost({ allowPrivate: settings.allowPrivateWebhooks, timeoutMs: attemptTimeoutMs });
@@ -90,6 +93,7 @@ export function openAlerts(deps: AlertsDeps, settings: AlertsSettings): LiveAler
   const center = new AlertCenter(
     {
       ...deps,
+      directory,
       repository,
       send: createSender({ post, mail, push }),
       now,
@@ -99,7 +103,7 @@ export function openAlerts(deps: AlertsDeps, settings: AlertsSettings): LiveAler
     { lastAliveMs: alive.lastMs },
   );
   const ask = createAskPast(deps.clickhouse);
-  const backtest = createBacktest({ ask, directory: deps.directory, now });
+  const backtest = createBacktest({ ask, directory, now });
   let timer: Timer | undefined;
   let reading: Promise<void> = Promise.resolve();
   let isPastRead = false;
@@ -123,25 +127,38 @@ export function openAlerts(deps: AlertsDeps, settings: AlertsSettings): LiveAler
       center.change(outcome.changes, { who: "ALERTS_FILE", action: "no file any more", target: "", detail: null });
   }
 
-  /** Events that an earlier run took and did not decide on, and what windows held. */
+  /**
+   * Events that an earlier run took and did not decide on, what windows held, when devices were heard. Tried until ClickHouse has
+   * told; meanwhile windows and silence are not judged.
+   */
   async function readPast(startedMs: number): Promise<void> {
-    const deadlineMs = startedMs + pastMaxMs;
-    while (!deps.recovered() && now() < deadlineMs && timer !== undefined) await Bun.sleep(pastLookMs);
-    if (deps.recovered()) {
-      const read = await replayPast(
-        { ask, evaluator: center.evaluator, log },
-        { startedMs, lastAliveMs: alive.lastMs },
-      );
-      if (read) center.evaluator.trustWindows(now());
+    const lastAliveMs = alive.lastMs;
+    while (timer !== undefined && !isPastRead) {
+      if (deps.recovered() && (await tryReadPast(startedMs, lastAliveMs))) {
+        isPastRead = true;
+        center.tap.release();
+      } else await Bun.sleep(pastLookMs);
     }
-    center.tap.release();
+  }
+
+  async function tryReadPast(startedMs: number, lastAliveMs: number | null): Promise<boolean> {
+    if (lastAliveMs === null) return true;
+    try {
+      const read = await replayPast({ ask, evaluator: center.evaluator, log }, { startedMs, lastAliveMs });
+      if (read) center.evaluator.trustWindows(now());
+      await directory.read(ask, startedMs, lastAliveMs);
+      return true;
+    } catch (error) {
+      if (error instanceof Refusal) return false;
+      throw error;
+    }
   }
 
   function tick(): void {
     alive.mark(now());
     try {
       center.tick();
-      if (!isPastRead || center.isJudgingSilence || !deps.directory.isKnown || !deps.recovered()) return;
+      if (!isPastRead || center.isJudgingSilence || !directory.isKnown || !deps.recovered()) return;
       center.judgeSilence();
     } catch (error) {
       log("error", "the alerts could not be brought up to date", { error: String(error) });
@@ -167,14 +184,11 @@ export function openAlerts(deps: AlertsDeps, settings: AlertsSettings): LiveAler
       center.tap.hold();
       center.open();
       timer = setInterval(tick, tickMs);
-      reading = readPast(startedMs)
-        .catch((error: unknown) => {
-          log("warn", "what came before the start could not be read for the alerts", { error: String(error) });
-          center.tap.release();
-        })
-        .finally(() => {
-          isPastRead = true;
-        });
+      setTimeout(() => center.tap.release(), pastMaxMs).unref();
+      reading = readPast(startedMs).catch((error: unknown) => {
+        log("error", "what came before the start could not be read for the alerts", { error: String(error) });
+        center.tap.release();
+      });
     },
     reload() {
       if (settings.file === "") return;

@@ -194,6 +194,19 @@ describe("silence", () => {
     expect(told(rig.messages)).toEqual(["firing d1", "resolved d1"]);
   });
 
+  test("a restart while a device is silent neither ends its alarm nor raises it again", async () => {
+    const rig = setUp([silent({ after: "30s" })]);
+    rig.hear("d1", "d2");
+    await rig.pass(32, () => rig.hear("d2"));
+    for (let round = 0; round < 3; round++) {
+      await rig.restart(25);
+      await rig.pass(5, () => rig.hear("d2"));
+    }
+    await rig.pass(100, () => rig.hear("d2"));
+    expect(told(rig.messages)).toEqual(["firing d1"]);
+    expect(rig.states()).toEqual(["d1 firing 30"]);
+  });
+
   test("while nothing is accepted, nobody falls silent", async () => {
     const rig = setUp([silent({ after: "30s" })]);
     rig.hear("d1");

@@ -1,6 +1,7 @@
 import { type CompiledRule, type SilentTest, selects } from "../evaluation/compiled-rule.ts";
 import { DeadlineQueue, type Timed } from "../evaluation/deadline-queue.ts";
 import { type Evaluator, silenceLimitMs } from "../evaluation/evaluator.ts";
+import type { Series } from "../evaluation/series.ts";
 import type { DeviceDirectory } from "./device-directory.ts";
 import type { Downtime } from "./downtime.ts";
 
@@ -124,23 +125,31 @@ export class SilenceWatch {
       this.#schedule(watched, nowMs + unknownMs);
       return;
     }
-    const pausedMs = downtime.within(device.heardMs, nowMs);
-    const deadlineMs = device.heardMs + limitMs + pausedMs;
-    if (nowMs < deadlineMs + graceMs) {
-      this.#schedule(watched, deadlineMs + graceMs);
-      // An earlier run found it silent, and it has been heard since.
-      if (this.#isAlarmed(watched)) evaluator.judge(watched.rule, watched.deviceId, false, null, device.heardMs);
+    const alarm = this.#alarmOf(watched);
+    if (alarm !== undefined && device.heardMs <= alarm.startedMs) {
+      // An earlier run found it silent. How long this service was down meanwhile makes no difference to that.
+      this.#markSilent(watched, device.heardMs);
       return;
     }
-    watched.silentFromMs = device.heardMs;
-    this.#silent.add(watched);
-    if (this.#isAlarmed(watched)) return;
+    const deadlineMs = device.heardMs + limitMs + downtime.within(device.heardMs, nowMs);
+    if (alarm !== undefined)
+      evaluator.judge(watched.rule, watched.deviceId, false, null, Math.min(device.heardMs, nowMs));
+    if (nowMs < deadlineMs + graceMs) {
+      this.#schedule(watched, deadlineMs + graceMs);
+      return;
+    }
+    this.#markSilent(watched, device.heardMs);
     evaluator.judge(watched.rule, watched.deviceId, true, (deadlineMs - device.heardMs) / 1000, deadlineMs);
   }
 
-  #isAlarmed({ rule, deviceId }: Watched): boolean {
+  #markSilent(watched: Watched, heardMs: number): void {
+    watched.silentFromMs = heardMs;
+    this.#silent.add(watched);
+  }
+
+  #alarmOf({ rule, deviceId }: Watched): Series | undefined {
     const series = this.#deps.evaluator.find(`${rule.id}/d/${deviceId}`);
-    return series !== undefined && (series.phase === "firing" || series.phase === "pending");
+    return series !== undefined && (series.phase === "firing" || series.phase === "pending") ? series : undefined;
   }
 
   #lookAtSilent(nowMs: number): void {
