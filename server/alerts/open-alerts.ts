@@ -68,7 +68,7 @@ const attemptTimeoutMs = 15_000;
 const tickMs = 100;
 /** Durable events wait so long at most for what came before the start. */
 const pastMaxMs = 10_000;
-const pastLookMs = 200;
+const pastLookMs = 500;
 
 /** The alerts with everything they need: state, delivery, routes. Throws `ConfigError` when ALERTS_FILE is wrong. */
 export function openAlerts(deps: AlertsDeps, settings: AlertsSettings): LiveAlerts {
