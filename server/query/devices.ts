@@ -1,4 +1,5 @@
 import { Elysia } from "elysia";
+import { decodeDeviceSegment } from "../../contract/device-path.ts";
 import type { DeviceGroups, Facets } from "../../contract/fleet.ts";
 import { isLonger, limits } from "../../contract/limits.ts";
 import type { Device, DeviceDetail, Devices } from "../../contract/read.ts";
@@ -160,7 +161,7 @@ function rawPath(url: string): string {
 function decodeDeviceId(segment: string): string {
   let deviceId: string;
   try {
-    deviceId = decodeURIComponent(segment);
+    deviceId = decodeDeviceSegment(decodeURIComponent(segment));
   } catch (error) {
     if (error instanceof URIError) throw invalidParameter("device_id", "not valid percent-encoding of UTF-8");
     throw error;

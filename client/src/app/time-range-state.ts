@@ -15,6 +15,8 @@ export interface TimeRangeState {
   spec: Accessor<TimeSpec>;
   /** Ends at now, and moves with it. */
   moving: Accessor<boolean>;
+  /** The page's own range: nobody has chosen one. */
+  own: Accessor<boolean>;
   /** The times of the range now, on the server's clock. */
   bounds(): TimeRange;
   spanMs(): number;
@@ -59,6 +61,7 @@ export function createTimeRange(defaultFrom: string): TimeRangeState {
   return {
     spec,
     moving: () => spec().to === "now",
+    own: () => router.param("from") === "" && router.param("to") === "",
     bounds,
     spanMs() {
       const { fromMs, toMs } = bounds();

@@ -1,4 +1,4 @@
-import { For, type JSX, Show } from "solid-js";
+import { Index, type JSX, Show } from "solid-js";
 import type { LegendState } from "./legend-state.ts";
 import { Swatch } from "./swatch.tsx";
 
@@ -14,29 +14,30 @@ export interface LegendItem {
 export function Legend(props: { label: string; items: readonly LegendItem[]; state: LegendState }): JSX.Element {
   return (
     <ul class="legend" aria-label={props.label}>
-      <For each={props.items}>
+      {/* By place: values change with the cursor, and the buttons under the pointer must not. */}
+      <Index each={props.items}>
         {(item) => (
           <li>
             <button
               type="button"
               class="legend-item"
-              aria-pressed={props.state.isShown(item.name)}
-              title={`${item.name}: click to show it alone, Ctrl+click to switch it`}
-              onClick={(event) => props.state.press(item.name, event.ctrlKey || event.metaKey || event.shiftKey)}
-              onPointerEnter={() => props.state.hover(item.name)}
+              aria-pressed={props.state.isShown(item().name)}
+              title={`${item().name}: click to show it alone, Ctrl+click to switch it`}
+              onClick={(event) => props.state.press(item().name, event.ctrlKey || event.metaKey || event.shiftKey)}
+              onPointerEnter={() => props.state.hover(item().name)}
               onPointerLeave={() => props.state.hover(undefined)}
-              onFocus={() => props.state.hover(item.name)}
+              onFocus={() => props.state.hover(item().name)}
               onBlur={() => props.state.hover(undefined)}
             >
-              <Swatch slot={item.slot} {...(item.dash ? { dash: item.dash } : {})} />
-              <span>{item.name}</span>
-              <Show when={item.value !== undefined}>
-                <b>{item.value}</b>
+              <Swatch slot={item().slot} {...(item().dash ? { dash: item().dash } : {})} />
+              <span>{item().name}</span>
+              <Show when={item().value !== undefined}>
+                <b>{item().value}</b>
               </Show>
             </button>
           </li>
         )}
-      </For>
+      </Index>
     </ul>
   );
 }

@@ -5,6 +5,7 @@ import {
   formatCompact,
   formatCount,
   formatDuration,
+  formatQuantile,
   formatRate,
   formatTime,
   formatValue,
@@ -27,6 +28,13 @@ describe("numbers", () => {
     expect(formatCount(null)).toBe("–");
     expect(formatRate(Number.NaN)).toBe("–");
     expect(formatTime(Number.NaN, "utc")).toBe("–");
+  });
+  test("a quantile has three digits", () => {
+    expect(formatQuantile(20.288)).toBe("20.3");
+    expect(formatQuantile(0.01234)).toBe("0.0123");
+    expect(formatQuantile(123.45)).toBe("123");
+    expect(formatQuantile(12345)).toBe("12,300");
+    expect(formatQuantile(null)).toBe("–");
   });
   test("a count is never shortened", () => expect(formatCount(12_345_678)).toBe("12,345,678"));
   test("an axis label is short", () => {

@@ -50,6 +50,15 @@ export function formatValue(value: number | null | undefined): string {
   return withDecimals(value, 4);
 }
 
+/** A quantile: known to one per cent, so three digits are all it has. */
+export function formatQuantile(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return dash;
+  const size = Math.abs(value);
+  if (size === 0 || size >= 1e9 || size < 1e-4) return formatValue(value);
+  const decimals = Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(size))));
+  return withDecimals(decimals === 0 ? Number(value.toPrecision(3)) : value, decimals);
+}
+
 /** A whole number with grouping, never shortened: counts are exact here, and are shown so. */
 export function formatCount(value: number | null | undefined): string {
   return value === null || value === undefined ? dash : withDecimals(value, 0);

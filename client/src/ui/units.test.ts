@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { plainUnit, unitOf } from "./units.ts";
+import { plainUnit, quantileUnit, unitOf } from "./units.ts";
 
 describe("units", () => {
   test.each([
@@ -19,6 +19,11 @@ describe("units", () => {
   test("prose is no unit", () => expect(unitOf("depth", "metres above the sea")).toBe(plainUnit));
   test("a value that is not there is a dash in every unit", () => {
     for (const unit of ["B", "B/s", "s", "%", "°C"]) expect(unitOf("x", unit).format(null)).toBe("–");
+  });
+  test("quantiles have three digits in every unit", () => {
+    expect(quantileUnit(unitOf("temperature", "°C")).format(21.4567)).toBe("21.5 °C");
+    expect(quantileUnit(plainUnit).format(21.4567)).toBe("21.5");
+    expect(quantileUnit(unitOf("x", "B")).format(1536)).toBe("1.5 KiB");
   });
   test("an axis is short", () => {
     expect(unitOf("temperature", "°C").formatAxis(20)).toBe("20 °C");

@@ -1,4 +1,4 @@
-import { formatBytes, formatCompact, formatDuration, formatValue } from "./format.ts";
+import { formatBytes, formatCompact, formatDuration, formatQuantile, formatValue } from "./format.ts";
 
 /** How a measured value is written, with its unit, and what its axis is called. Two series with equal keys share an axis. */
 export interface Unit {
@@ -12,8 +12,12 @@ export interface Unit {
 
 const dash = "–";
 
+function suffixOf(label: string): string {
+  return label === "" || label === "%" || label === "°" ? label : ` ${label}`;
+}
+
 function written(label: string): Unit {
-  const spaced = label === "%" || label === "°" ? label : ` ${label}`;
+  const spaced = suffixOf(label);
   return {
     key: label,
     label,
@@ -21,6 +25,21 @@ function written(label: string): Unit {
     formatAxis: (value) => `${shortNumber(value)}${spaced}`,
   };
 }
+
+/** The same unit for values that are known to three digits. */
+export function quantileUnit(unit: Unit): Unit {
+  if (unit.label === "" && unit.key !== "") return unit;
+  const known = quantileUnits.get(unit.key);
+  if (known) return known;
+  const suffix = suffixOf(unit.label);
+  const made: Unit = {
+    ...unit,
+    format: (value) => (value === null || value === undefined ? dash : `${formatQuantile(value)}${suffix}`),
+  };
+  quantileUnits.set(unit.key, made);
+  return made;
+}
+const quantileUnits = new Map<string, Unit>();
 
 function shortNumber(value: number): string {
   return Math.abs(value) >= 10_000 ? formatCompact(value) : trimZeros(formatValue(value));

@@ -18,6 +18,7 @@ export const numericMax = 50;
 export const textMax = 8;
 const textEventsMax = 1_000;
 const changesMax = 200;
+const spanMinMs = 60_000;
 
 type TypeDetail = DeviceDetail["event_types"][number];
 
@@ -95,7 +96,10 @@ export function createDeviceData(id: string, range: TimeRangeState): DeviceData 
   const bounds = createMemo(() => {
     const data = history.data();
     const { fromMs, toMs } = data ? { fromMs: Date.parse(data.from), toMs: Date.parse(data.to) } : range.bounds();
-    return { fromSecond: fromMs / 1000, toSecond: toMs / 1000 };
+    // A device that is ten minutes old is not drawn as the end of an empty hour, until someone asks for that hour.
+    const firstMs = Date.parse(detail.data()?.first_seen ?? "");
+    const fitMs = range.own() && firstMs > fromMs ? Math.min(firstMs, toMs - spanMinMs) : fromMs;
+    return { fromSecond: Math.max(fromMs, fitMs) / 1000, toSecond: toMs / 1000 };
   });
   const silent = createMemo(() => {
     const device = detail.data();

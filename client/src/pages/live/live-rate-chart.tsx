@@ -19,8 +19,12 @@ export default function LiveRateChart(props: {
   shown: readonly string[];
   highlighted: string | undefined;
   seconds: number;
+  /** Nobody has chosen the range: it begins where the data does. */
+  fit: boolean;
   label: string;
   onHover(hovered: boolean): void;
+  /** Of each line under the crosshair; undefined: it has left. */
+  onValues(values: Readonly<Record<string, string>> | undefined): void;
   onZoom(fromSecond: number, toSecond: number): void;
   onReset(): void;
 }): JSX.Element {
@@ -31,13 +35,22 @@ export default function LiveRateChart(props: {
   let host!: HTMLDivElement;
   let chart: TimeChart | undefined;
   let drawnAtMs = 0;
+  let drawn: (number | null)[][] = [];
 
   const draw = (): void => {
     const edge = live.edgeSeconds();
     if (!chart || !Number.isFinite(edge)) return;
-    const count = untrack(() => props.seconds);
+    const count = untrack(() => (props.fit ? columns.fitted(props.seconds, edge) : props.seconds));
     drawnAtMs = performance.now();
-    chart.setData(columns.fill(count, edge), edge - count + 1, edge);
+    drawn = columns.fill(count, edge);
+    chart.setData(drawn, edge - count + 1, edge);
+  };
+  const tellValues = (column: number | null): void => {
+    if (column === null) props.onValues(undefined);
+    else
+      props.onValues(
+        Object.fromEntries(props.shown.map((name, index) => [name, formatCompact(drawn[index + 1]?.[column])])),
+      );
   };
   const setLines = (dark: boolean): void => {
     const shown = props.shown;
@@ -70,6 +83,7 @@ export default function LiveRateChart(props: {
         group: "page",
         onZoom: props.onZoom,
         onReset: props.onReset,
+        onCursor: tellValues,
       });
       setLines(dark);
     }),

@@ -11,7 +11,12 @@ export interface RateColumns {
   setNames(names: readonly string[], types: readonly string[]): void;
   /** The last `count` seconds up to `edge` as a chart takes them: the times, then a column for each name. */
   fill(count: number, edge: number): Column[];
+  /** As many of `count` seconds as there is anything to see of: a first minute is not drawn as the end of an empty ten. */
+  fitted(count: number, edge: number): number;
 }
+
+/** A chart is never shorter than this. */
+const fittedMin = 60;
 
 /** The rings as a chart's columns, in arrays that are used again and again. */
 export function createRateColumns(rings: Rings): RateColumns {
@@ -38,6 +43,12 @@ export function createRateColumns(rings: Rings): RateColumns {
       names = nextNames;
       types = nextTypes;
       columns = [[], ...names.map((): Column => [])];
+    },
+    fitted(count, edge) {
+      const offset = rings.newest() - edge;
+      read(totalName, count, offset);
+      const first = values.subarray(0, count).findIndex((value) => !Number.isNaN(value));
+      return first < 0 ? count : Math.min(count, Math.max(fittedMin, count - first));
     },
     fill(count, edge) {
       const offset = rings.newest() - edge;

@@ -21,7 +21,7 @@ export function RatePanel(props: {
   onHover(hovered: boolean): void;
 }): JSX.Element {
   const { live } = useApp();
-  const [cursorValues] = createSignal<Record<string, string>>({});
+  const [cursorValues, setCursorValues] = createSignal<Readonly<Record<string, string>>>();
   const streamed = createMemo(
     () => props.range.moving() && !props.filter.active() && props.range.spanMs() <= liveSeconds * 1000 + 500,
   );
@@ -51,7 +51,13 @@ export function RatePanel(props: {
               when={streamed()}
               fallback={<StoredRateChart {...common()} range={props.range} filter={props.filter} />}
             >
-              <LiveRateChart {...common()} seconds={Math.round(props.range.spanMs() / 1000)} onHover={props.onHover} />
+              <LiveRateChart
+                {...common()}
+                seconds={Math.round(props.range.spanMs() / 1000)}
+                fit={props.range.own()}
+                onHover={props.onHover}
+                onValues={setCursorValues}
+              />
             </Show>
           </Suspense>
         </Show>
@@ -63,7 +69,7 @@ export function RatePanel(props: {
           name,
           slot: slots().get(name) ?? -1,
           dash: dashes[slots().get(name) ?? -1] ?? [],
-          ...(cursorValues()[name] === undefined ? {} : { value: cursorValues()[name]! }),
+          ...(cursorValues()?.[name] === undefined ? {} : { value: cursorValues()![name]! }),
         }))}
       />
     </section>

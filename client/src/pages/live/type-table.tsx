@@ -3,7 +3,7 @@ import { useApp } from "../../app/context.tsx";
 import { LiveSparkline } from "../../charts/live-sparkline.tsx";
 import { Swatch } from "../../charts/swatch.tsx";
 import type { FigureName, LiveRow } from "../../live/row.ts";
-import { formatCount, formatRate, formatValue, plural } from "../../ui/format.ts";
+import { formatCount, formatQuantile, formatRate, formatValue, plural } from "../../ui/format.ts";
 
 const columns: readonly { name: FigureName; label: string; long: string; format(value: number | null): string }[] = [
   { name: "event_count", label: "Events", long: "Events in the window", format: formatCount },
@@ -11,9 +11,9 @@ const columns: readonly { name: FigureName; label: string; long: string; format(
   { name: "avg_value", label: "Average", long: "Average value", format: formatValue },
   { name: "min_value", label: "Min", long: "Smallest value", format: formatValue },
   { name: "max_value", label: "Max", long: "Largest value", format: formatValue },
-  { name: "p50", label: "p50", long: "Median", format: formatValue },
-  { name: "p95", label: "p95", long: "95 of 100 values are below", format: formatValue },
-  { name: "p99", label: "p99", long: "99 of 100 values are below", format: formatValue },
+  { name: "p50", label: "p50", long: "Median", format: formatQuantile },
+  { name: "p95", label: "p95", long: "95 of 100 values are below", format: formatQuantile },
+  { name: "p99", label: "p99", long: "99 of 100 values are below", format: formatQuantile },
 ];
 type SortName = FigureName | "event_type";
 const sortNames: readonly string[] = ["event_type", ...columns.map((column) => column.name)];

@@ -9,7 +9,7 @@ import { quantileChart } from "../../charts/history-lines.ts";
 import { Legend } from "../../charts/legend.tsx";
 import { createLegend } from "../../charts/legend-state.ts";
 import { quantileLines } from "../../charts/palette.ts";
-import { unitOf } from "../../ui/units.ts";
+import { quantileUnit, unitOf } from "../../ui/units.ts";
 
 const LinesChart = lazy(() => afterPaint().then(() => import("../../charts/lines-chart.tsx")));
 
@@ -63,7 +63,7 @@ export function ValuePanel(props: {
             <Suspense fallback={<ChartWait />}>
               <LinesChart
                 {...drawn()}
-                unit={unitOf(props.type ?? "")}
+                unit={quantileUnit(unitOf(props.type ?? ""))}
                 zeroBased={false}
                 highlighted={legend.hovered()}
                 fromSecond={Date.parse(data().from) / 1000}
