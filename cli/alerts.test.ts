@@ -88,6 +88,8 @@ test("a file of rules is looked at whole, and each fault has its place", async (
   const wrong = join(directory, "wrong.json");
   writeFileSync(wrong, JSON.stringify({ rules: [{ ...rule, severity: "loud" }] }));
   expect(await alerts("validate", wrong)).toMatchObject({ code: 1, err: expect.stringContaining("/rules/0/severity") });
+  writeFileSync(wrong, JSON.stringify({ rules: [{ ...rule, when: { kind: "text", event_type: "t", matches: "(" } }] }));
+  expect(await alerts("validate", wrong)).toMatchObject({ code: 1, err: expect.stringContaining("/rules/0/when") });
   writeFileSync(wrong, "{");
   expect((await alerts("validate", wrong)).code).toBe(1);
 });

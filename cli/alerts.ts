@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Compile } from "typebox/compile";
 import type { Alerts, Rules, RuleTestResult } from "../contract/alerts.ts";
-import { AlertsFile } from "../contract/alerts.ts";
+import { checkAlertsFile } from "../server/alerts/rule-check.ts";
 import { createServiceClient, type ServiceClient, ServiceError, serviceUrl } from "./service-client.ts";
 
 const help = `Alerts of a running service
@@ -118,10 +117,11 @@ function readJson(file: string): unknown {
 
 function validate(file: string): number {
   const content = readJson(file);
-  const schema = Compile(AlertsFile);
-  const faults = [...schema.Errors(content)].map(({ instancePath, message }) => `${instancePath || "/"} ${message}`);
-  if (faults.length > 0) return complain([...new Set(faults)].map((fault) => `${file}: ${fault}`).join("\n"), 1);
-  const { rules = [], channels = [], silences = [] } = schema.Parse(content);
+  const checked = checkAlertsFile(content);
+  if (!checked.ok) {
+    return complain(checked.faults.map(({ path, message }) => `${file}: ${path || "/"} ${message}`).join("\n"), 1);
+  }
+  const { rules = [], channels = [], silences = [] } = checked.value;
   return say(`${file}: ${rules.length} rules, ${channels.length} channels, ${silences.length} silences\n`);
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseKeys } from "../server/access/keys.ts";
+import { checkAlertsFile } from "../server/alerts/rule-check.ts";
 import { describeConfig, parseConfig } from "../server/config/config.ts";
 import type { Config } from "../server/config/groups.ts";
 import { checkCertificate } from "../server/http/listener.ts";
@@ -46,7 +47,9 @@ export function checkFiles({ access, tls, alerts }: Config): string[] {
     if (tls.certFile !== "") checkCertificate({ certFile: tls.certFile, keyFile: tls.keyFile });
   });
   const rules = attempt(() => {
-    if (alerts.file !== "") JSON.parse(readFileSync(alerts.file, "utf8"));
+    if (alerts.file === "") return;
+    const checked = checkAlertsFile(JSON.parse(readFileSync(alerts.file, "utf8")));
+    if (!checked.ok) throw new Error(checked.faults.map(({ path, message }) => `${path || "/"} ${message}`).join("; "));
   });
   return [...keys, certificate, rules === null ? null : `ALERTS_FILE=${alerts.file}: ${rules}`].filter(
     (fault) => fault !== null,
