@@ -1,9 +1,14 @@
 import { describe, expect, test } from "bun:test";
+import type { Case } from "./case.ts";
 import { cases } from "./cases/index.ts";
 import { runInChild } from "./run.ts";
 
 /** Starting and stopping every system of a case takes longer than its second of load. */
 const caseTimeoutMs = 240_000;
+
+/** An older Sluice runs in one case here: in the others it would only show once more that it starts. */
+const isRepetition = (subject: Case, contestant: string): boolean =>
+  contestant === "before" && subject.name !== "ingest-1000";
 
 describe("every case runs to its end and loses nothing", () => {
   for (const subject of cases) {
@@ -11,7 +16,8 @@ describe("every case runs to its end and loses nothing", () => {
     test(
       subject.name,
       async () => {
-        const result = await runInChild(subject, { seconds: null, repeat: null, scale: "smoke", contestants: [] });
+        const contestants = subject.contestants.map(({ name }) => name).filter((name) => !isRepetition(subject, name));
+        const result = await runInChild(subject, { seconds: null, repeat: null, scale: "smoke", contestants });
         const failed = result.contestants.filter(({ status }) => status === "failed");
         expect(failed.map(({ name, why }) => `${name}: ${why}`)).toEqual([]);
         for (const contestant of result.contestants)

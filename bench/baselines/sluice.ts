@@ -15,6 +15,8 @@ import { createJsonRequest, type RunningTarget, type StoredTotals, type Target }
 export interface SluiceOptions {
   /** Settings by INTERFACE's names, over the defaults. */
   settings?: Record<string, string>;
+  /** Another checkout of the project than this one. */
+  root?: string;
 }
 
 /** One running service on a data directory that the caller owns. */
@@ -51,7 +53,10 @@ export function createSluice(options: SluiceOptions = {}): Target<RunningTarget 
 }
 
 /** Starts the service on this directory and waits for `/readyz`. */
-export async function startSluice(directory: string, { settings = {} }: SluiceOptions = {}): Promise<RunningSluice> {
+export async function startSluice(
+  directory: string,
+  { settings = {}, root = projectRoot }: SluiceOptions = {},
+): Promise<RunningSluice> {
   const port = findFreePort();
   const clickHouse = { port: findFreePort(), user: "default", password: crypto.randomUUID() };
   const startedNs = Bun.nanoseconds();
@@ -59,7 +64,7 @@ export async function startSluice(directory: string, { settings = {} }: SluiceOp
     name: "sluice",
     command: [bunPath, "server/main.ts"],
     directory,
-    workingDirectory: projectRoot,
+    workingDirectory: root,
     env: {
       HOST: "127.0.0.1",
       PORT: String(port),

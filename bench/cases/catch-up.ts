@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { findFreePort } from "../../base/free-port.ts";
+import { checkOutBefore, missingBefore } from "../baselines/before.ts";
 import { readStored, startSluice, waitForStore } from "../baselines/sluice.ts";
 import type { Case, RunContext } from "../case.ts";
 import { directoryBytes } from "../disk.ts";
@@ -8,6 +9,7 @@ import { closedLoop } from "../load.ts";
 import { loadProblems, sum } from "../measure.ts";
 import { createTemporaryDirectory, removeTemporaryDirectory, startUsage } from "../processes.ts";
 import type { Run } from "../result.ts";
+import { projectRoot } from "../scratch-clickhouse.ts";
 import { createJsonRequest, type Totals } from "../target.ts";
 
 const gibibyte = 1024 ** 3;
@@ -20,16 +22,31 @@ export const catchUp: Case = {
   seconds: 0,
   repeat: 3,
   headline: ["rows_per_second", "drain_seconds", "rows", "journal_bytes", "cpu_seconds_per_million", "peak_rss_bytes"],
-  contestants: [{ name: "sluice", missing: () => null, run: replay }],
-  goals: [{ metric: "rows_per_second", of: "sluice", atLeast: 1_000_000 }],
+  contestants: [
+    { name: "sluice", missing: () => null, run: (context) => replay(context, projectRoot) },
+    { name: "before", missing: missingBefore, run: replayBefore },
+  ],
+  goals: [
+    { metric: "rows_per_second", of: "sluice", atLeast: 1_000_000 },
+    { metric: "rows_per_second", of: "sluice", against: "before", atLeast: 1.4 },
+  ],
 };
 
-async function replay(context: RunContext): Promise<Run> {
+async function replayBefore(context: RunContext): Promise<Run> {
+  const root = checkOutBefore();
+  try {
+    return await replay(context, root);
+  } finally {
+    removeTemporaryDirectory(root);
+  }
+}
+
+async function replay(context: RunContext, root: string): Promise<Run> {
   const directory = createTemporaryDirectory("catch-up");
   try {
-    const filled = await fillJournal(directory, context);
+    const filled = await fillJournal(directory, context, root);
     context.progress(`replaying ${filled.totals.events} rows`);
-    const sluice = await startSluice(directory);
+    const sluice = await startSluice(directory, { root });
     // Counted from the beginning of the process: `peakRssBytes` is that of its whole life.
     const read = startUsage([sluice.process]);
     const readyNs = Bun.nanoseconds();
@@ -71,9 +88,13 @@ async function replay(context: RunContext): Promise<Run> {
 async function fillJournal(
   directory: string,
   context: RunContext,
+  root: string,
 ): Promise<{ totals: Totals; bytes: number; problems: string[] }> {
   const wantedBytes = context.scale === "smoke" ? gibibyte / 64 : gibibyte;
-  const sluice = await startSluice(directory, { settings: { CLICKHOUSE_URL: `http://127.0.0.1:${findFreePort()}` } });
+  const sluice = await startSluice(directory, {
+    settings: { CLICKHOUSE_URL: `http://127.0.0.1:${findFreePort()}` },
+    root,
+  });
   const batches = createBatches(plainFleet, { seed: 5, batches: 64, size: 1000 });
   const requests = batches.map((batch) => createJsonRequest(sluice.port, batch));
   let totals: Totals = { events: 0, valueSum: 0 };

@@ -2,7 +2,7 @@ import type { Case } from "../case.ts";
 import { ackLatency } from "./ack-latency.ts";
 import { catchUp } from "./catch-up.ts";
 import { fanOut } from "./fan-out.ts";
-import { ingest1, ingest100, ingest1000 } from "./ingest.ts";
+import { ingest1, ingest1At256, ingest100, ingest1000 } from "./ingest.ts";
 import { liveLatency } from "./live-latency.ts";
 import { redis1, redis1000 } from "./redis.ts";
 import { soak } from "./soak.ts";
@@ -15,6 +15,7 @@ export const cases: readonly Case[] = [
   ingest1000,
   ingest100,
   ingest1,
+  ingest1At256,
   wide,
   redis1000,
   redis1,
