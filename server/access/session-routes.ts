@@ -2,6 +2,7 @@ import { Elysia } from "elysia";
 import { Compile } from "typebox/compile";
 import { type Session, SignIn } from "../../contract/session.ts";
 import { errorResponse } from "../http/errors.ts";
+import { refuseParametersBut } from "../http/parameters.ts";
 import type { AccessControl } from "./access.ts";
 
 const signIn = Compile(SignIn);
@@ -18,6 +19,7 @@ export function createSessionRoutes(deps: {
     Response.json(session, { headers: { ...noStore, ...headers } });
 
   return new Elysia({ name: "session" })
+    .onBeforeHandle(refuseParametersBut([]))
     .get("/api/session", ({ request }) => {
       const viewer = access.viewer(request);
       const required = access.viewersNeeded;

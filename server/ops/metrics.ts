@@ -2,6 +2,7 @@ import { Elysia } from "elysia";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { StoredBatch } from "../../workers/protocol.ts";
 import type { AccessRefusals } from "../access/access.ts";
+import { refuseParametersBut } from "../http/parameters.ts";
 import { durationBucketsSeconds, type RequestFigures } from "../http/request-metrics.ts";
 import type { IngestCounts } from "../ingest/counts.ts";
 import { protocolNames } from "../ingest/format.ts";
@@ -267,7 +268,7 @@ class RequestHistogram extends Histogram<"route" | "status"> {
 /** GET /metrics, in Prometheus' text form. */
 export function createMetricsRoutes(deps: { readonly metrics: Pick<Metrics, "registry"> }) {
   const { registry } = deps.metrics;
-  return new Elysia({ name: "metrics" }).get(
+  return new Elysia({ name: "metrics" }).onBeforeHandle(refuseParametersBut([])).get(
     "/metrics",
     async () =>
       new Response(await registry.metrics(), {

@@ -1,5 +1,6 @@
 import { Elysia } from "elysia";
 import { errorResponse } from "../http/errors.ts";
+import { refuseParametersBut } from "../http/parameters.ts";
 import type { PipelineState } from "./pipeline.ts";
 
 const noStore = { "Cache-Control": "no-store" };
@@ -7,6 +8,7 @@ const noStore = { "Cache-Control": "no-store" };
 /** GET /healthz: alive. GET /readyz: able to accept; 200 may still name what is degraded. No viewer is needed. */
 export function createHealthRoutes(deps: { readonly pipeline: Pick<PipelineState, "readiness"> }) {
   return new Elysia({ name: "health" })
+    .onBeforeHandle(refuseParametersBut([]))
     .get("/healthz", () => Response.json({ status: "ok" }, { headers: noStore }))
     .get("/readyz", () => {
       const { refusing, degraded } = deps.pipeline.readiness();
@@ -19,7 +21,7 @@ export function createHealthRoutes(deps: { readonly pipeline: Pick<PipelineState
 
 /** GET /api/pipeline: what the operator needs at three in the morning. */
 export function createPipelineRoutes(deps: { readonly pipeline: Pick<PipelineState, "detail"> }) {
-  return new Elysia({ name: "pipeline" }).get("/api/pipeline", async () =>
-    Response.json(await deps.pipeline.detail(), { headers: noStore }),
-  );
+  return new Elysia({ name: "pipeline" })
+    .onBeforeHandle(refuseParametersBut([]))
+    .get("/api/pipeline", async () => Response.json(await deps.pipeline.detail(), { headers: noStore }));
 }

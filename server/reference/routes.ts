@@ -1,5 +1,6 @@
 import { openapi } from "@elysiajs/openapi";
 import { Elysia } from "elysia";
+import { refuseParametersBut } from "../http/parameters.ts";
 import { openapiVersion } from "./document.ts";
 import { createApiDocument } from "./openapi.ts";
 import { renderReference } from "./openapi-page.ts";
@@ -12,6 +13,7 @@ export function createReferenceRoutes(options: { readonly version: string }) {
   const document = createApiDocument(options.version);
   const page = renderReference(document);
   return new Elysia({ name: "reference" })
+    .onBeforeHandle(refuseParametersBut([]))
     .get(
       "/openapi",
       () =>

@@ -1,5 +1,6 @@
 import { Elysia } from "elysia";
 import type { Access } from "../access/access.ts";
+import { refuseParametersBut } from "../http/parameters.ts";
 import type { StreamHub } from "./hub.ts";
 
 export interface StreamRoutesDeps {
@@ -15,5 +16,8 @@ export function createStreamRoutes({ hub, access, timeout }: StreamRoutesDeps) {
     const viewer = access.viewer(request);
     return viewer instanceof Response ? viewer : hub.handle(request, { timeout }, viewer.name);
   };
-  return new Elysia({ name: "stream" }).get("/dashboard-stream", handle).head("/dashboard-stream", handle);
+  return new Elysia({ name: "stream" })
+    .onBeforeHandle(refuseParametersBut(["limit", "device"]))
+    .get("/dashboard-stream", handle)
+    .head("/dashboard-stream", handle);
 }

@@ -85,3 +85,13 @@ test("a Host header of any length reaches the same routes", async () => {
     expect([host, posted.status]).toEqual([host, 202]);
   }
 });
+
+test.each(Object.keys(routes).filter((path) => /^\/(api|healthz|readyz|metrics|openapi|dashboard-stream)/.test(path)))(
+  "%s refuses a parameter that it does not have, by name",
+  async (path) => {
+    const response = await fetch(`${service.url}${path}?wiat=stored`);
+    const { error } = (await response.json()) as ErrorAnswer;
+    expect([response.status, error.code]).toEqual([400, "invalid_parameter"]);
+    expect(error.message).toContain("wiat");
+  },
+);
