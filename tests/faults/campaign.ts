@@ -1,4 +1,5 @@
 import { type Fault, faults, mend } from "./faults.ts";
+import { recordHistory } from "./history-clients.ts";
 import { runLoad } from "./load.ts";
 import { createRandom, type Random } from "./random.ts";
 import { createRig, type Mode, type Rig } from "./rig.ts";
@@ -93,6 +94,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
       const names = chosen.map(({ name }) => name);
       const roundStartedMs = performance.now();
       const found: string[] = [];
+      const history = recordHistory(rig, own.fork(), { prefix: `h${round}`, overMs: loadMs });
       try {
         // A sabotage is noticed without it, and sooner.
         await runRound(rig, own, chosen, `r${round}`, options.sabotage ? 0 : poisonShare);
@@ -101,7 +103,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
         await mend(rig);
       }
       const verdict = await verify(rig, options.settleTimeoutMs);
-      found.push(...verdict.violations);
+      found.push(...verdict.violations, ...(await history.check()));
       const fresh = difference(verdict, before);
       before = verdict;
       done++;

@@ -234,6 +234,28 @@ export const sabotages: readonly Sabotage[] = [
     edits: [["handover !== null && part.batch.ownStates", "handover !== null && part.batch.rowCount > 0"]],
     caughtBy: { test: "workers/own-states.test.ts" },
   },
+  {
+    name: "stored-answered-when-durable",
+    file: "server/ingest/acknowledgements.ts",
+    edits: [
+      [
+        "if (epoch <= this.#settledEpoch) return Promise.resolve(this.#isComplete(epoch));",
+        "if (epoch > 0) return Promise.resolve(true);",
+      ],
+    ],
+    caughtBy: { fault: "refuse" },
+  },
+  {
+    name: "key-answered-in-two-ways",
+    file: "server/ingest/idempotency.ts",
+    edits: [
+      [
+        "this.#answers.set(key, answer);",
+        'this.#answers.set(key, { ...answer, answer: answer.answer.replace(/\\d+/, "0") });',
+      ],
+    ],
+    caughtBy: { fault: "refuse" },
+  },
 ];
 
 /** Throws when the source is not what the sabotage was written for: a break that does not break proves nothing. */

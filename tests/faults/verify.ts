@@ -249,8 +249,11 @@ function differenceOf(
   return found.slice(0, shown).join("; ");
 }
 
-/** The updates of the live stream as they come. */
-export async function* updates(rig: Pick<Rig, "url">, signal: AbortSignal): AsyncGenerator<Update> {
+/** The updates of the live stream as they come, with their event ids. */
+export async function* streamEvents(
+  rig: Pick<Rig, "url">,
+  signal: AbortSignal,
+): AsyncGenerator<{ id: string; update: Update }> {
   const response = await fetch(`${rig.url}/dashboard-stream?limit=200`, { signal, keepalive: false });
   const decoder = new TextDecoder();
   let text = "";
@@ -261,8 +264,14 @@ export async function* updates(rig: Pick<Rig, "url">, signal: AbortSignal): Asyn
     for (const event of events) {
       const lines = event.split("\n");
       if (!lines.includes("event: update")) continue;
-      const data = lines.find((line) => line.startsWith("data: "));
-      if (data) yield JSON.parse(data.slice(6));
+      const field = (name: string): string | undefined =>
+        lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      const data = field("data");
+      if (data) yield { id: field("id") ?? "", update: JSON.parse(data) };
     }
   }
+}
+
+export async function* updates(rig: Pick<Rig, "url">, signal: AbortSignal): AsyncGenerator<Update> {
+  for await (const { update } of streamEvents(rig, signal)) yield update;
 }
