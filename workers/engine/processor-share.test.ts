@@ -85,27 +85,32 @@ describe("by autogroup", () => {
     share.follow(0);
     advance(1000);
     share.follow(1);
-    advance(900);
+    advance(200);
     share.follow(2);
     advance(1000);
     share.follow(3);
     advance(1000);
     share.follow(1);
-    expect(writes).toEqual([`0 ${path} 19`, `1900 ${path} 0`, `3900 ${path} 19`]);
+    expect(writes).toEqual([`0 ${path} 19`, `1200 ${path} 0`, `3200 ${path} 19`]);
   });
 
-  test("one batch that is not stored within a second is a backlog, too", () => {
+  test("one batch that takes long is a backlog, too, and the engine does not yield for a while", () => {
     const { share, advance, writes } = createFakeMachine();
     share.follow(1);
-    advance(999);
+    advance(249);
     share.follow(0);
     share.follow(1);
-    advance(999);
+    advance(249);
     expect(writes).toEqual([`0 ${path} 19`]);
     advance(1);
+    expect(writes).toEqual([`0 ${path} 19`, `499 ${path} 0`]);
     share.follow(0);
-    advance(100);
-    expect(writes).toEqual([`0 ${path} 19`, `1999 ${path} 0`, `2099 ${path} 19`]);
+    advance(9_999);
+    share.follow(1);
+    expect(writes.length).toBe(2);
+    advance(1);
+    share.follow(0);
+    expect(writes.at(-1)).toBe(`10499 ${path} 19`);
   });
 
   test("a question that waits for its answer is not made to wait longer", () => {

@@ -3,9 +3,10 @@ import { createLibc } from "./libc.ts";
 
 /**
  * The engine's share of the processor follows the backlog. While at most one batch is sealed, everything that ClickHouse
- * does can wait a moment and an acknowledgement cannot: the engine yields. With more, or with one that takes longer than a
- * second (on a machine that is busy with other things), inserting is what has to catch up, and the engine gets a full share
- * again. So does a question that is not answered at once. (To let it yield for good costs 6 to 10 % of what can be stored.)
+ * does can wait a moment and an acknowledgement cannot: the engine yields. With more, inserting is what has to catch up, and
+ * the engine gets a full share again. So it does for a question that is not answered at once, and for a while after a batch that
+ * took long: other programs have the processor then, and against them the engine would get next to nothing. (To let it yield
+ * for good costs 6 to 10 % of what can be stored.)
  *
  * The engine runs in a session of its own, so Linux keeps it in an autogroup of its own, and a nice value counts only among
  * the threads of one autogroup. What counts between groups is the nice value of the group: `/proc/PID/autogroup`, which
@@ -44,8 +45,9 @@ const yieldingNice = 19;
 const fullNice = 0;
 /** As many sealed batches are everyday: one is on its way into ClickHouse. */
 const everydayBatches = 1;
-/** A batch that is not stored after this long is a backlog, too. */
-const patienceMs = 1_000;
+/** A batch that is not stored after this long is a backlog, too, and the engine does not yield for a while. */
+const patienceMs = 250;
+const impatientMs = 10_000;
 /** The kernel takes one change of an autogroup in a tenth of a second from whoever is not root. */
 const changeIntervalMs = 100;
 
@@ -57,6 +59,7 @@ export function createProcessorShare(deps: ProcessorShareDeps, pid: number): Pro
   /** As the backlog wants it. */
   let backlogNice = fullNice;
   let asked = false;
+  let impatientUntilMs = Number.NEGATIVE_INFINITY;
   let wanted = fullNice;
   let current = fullNice;
   let mechanism: Mechanism | undefined;
@@ -114,9 +117,15 @@ export function createProcessorShare(deps: ProcessorShareDeps, pid: number): Pro
   return {
     follow(sealedBatches) {
       deps.clearTimer(patience);
-      setBacklogNice(sealedBatches > everydayBatches ? fullNice : yieldingNice);
+      const now = deps.monotonicNow();
+      const catchesUp = sealedBatches > everydayBatches || now < impatientUntilMs;
+      setBacklogNice(catchesUp ? fullNice : yieldingNice);
       // Whenever a batch is sealed or stored this is called again.
-      if (sealedBatches > 0) patience = deps.setTimer(() => setBacklogNice(fullNice), patienceMs);
+      if (sealedBatches === 0 || catchesUp) return;
+      patience = deps.setTimer(() => {
+        impatientUntilMs = deps.monotonicNow() + impatientMs;
+        setBacklogNice(fullNice);
+      }, patienceMs);
     },
     answer(waiting) {
       asked = waiting;
