@@ -5,7 +5,8 @@ set -u
 # program:package
 wanted=(chromium:chromium redis-server:redis-server mosquitto:mosquitto mosquitto_pub:mosquitto-clients
   influxd:influxdb promtool:prometheus prometheus-alertmanager:prometheus-alertmanager
-  zooinspector:zookeeper)
+  zooinspector:zookeeper
+  buildah:buildah crun:crun)
 missing=()
 for entry in "${wanted[@]}"; do
   command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
