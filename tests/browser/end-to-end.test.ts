@@ -82,6 +82,8 @@ describe.skipIf(noChromium)("the real service in a browser", () => {
     ]);
     const row = page.locator("table.types tbody tr", { hasText: "temperature" });
     await row.waitFor();
+    // Cells outside the window are not kept up to date.
+    await row.scrollIntoViewIfNeeded();
     expect(await row.locator("td.col-event_count").textContent()).toBe("1");
     expect(await row.locator("td.col-avg_value").textContent()).toBe("21.50");
     await post(url, [{ device_id: "boiler 1/ü", event_type: "temperature", value_float: 22.5 }]);
