@@ -114,6 +114,11 @@ export const errors = {
     action:
       "Report it with the request id. Repeat a POST only with an `Idempotency-Key`: the events may have been accepted.",
   },
+  query_refused: {
+    status: 400,
+    meaning: "`POST /api/sql`: the query is not one that may be run here, or ClickHouse cannot read it.",
+    action: "Correct what the message names; only SELECT over Sluice's own tables, without SETTINGS, is run.",
+  },
   query_failed: {
     status: 502,
     meaning: "ClickHouse refused the query of a reading route.",

@@ -1,5 +1,6 @@
 import { type ClickHouseClient, ClickHouseError, type ClickHouseSettings } from "@clickhouse/client";
 import type { Log } from "../../base/log.ts";
+import { createGate } from "./gate.ts";
 import { isLate, Refusal } from "./refusal.ts";
 
 /** The limits of one reading query. What is not given is the default. */
@@ -106,48 +107,3 @@ function refusalOf(error: unknown, timedOut: boolean): Refusal {
   }
   return new Refusal("query_failed", "ClickHouse refused the query. The service's log has the reason.");
 }
-
-interface Gate {
-  /** Resolves when there is room; call what it gives exactly once. Throws `Refusal` when there is none in time. */
-  enter(signal: AbortSignal): Promise<() => void>;
-}
-
-function createGate(runningMax: number, waitingMax: number, waitMaxMs: number): Gate {
-  /** In order of arrival: a Set keeps it, and lets one go from the middle. */
-  const waiting = new Set<() => void>();
-  let running = 0;
-  const leave = (): void => {
-    const [next] = waiting;
-    // The place is handed on, not given up and taken again.
-    if (next === undefined) running--;
-    else next();
-  };
-
-  function turn(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (outcome: () => void): void => {
-        waiting.delete(enter);
-        clearTimeout(timer);
-        signal.removeEventListener("abort", giveUp);
-        outcome();
-      };
-      const enter = (): void => settle(resolve);
-      const giveUp = (): void => settle(() => reject(overloaded()));
-      const timer = setTimeout(giveUp, waitMaxMs);
-      signal.addEventListener("abort", giveUp, { once: true });
-      waiting.add(enter);
-    });
-  }
-
-  return {
-    async enter(signal) {
-      if (running < runningMax) running++;
-      else if (waiting.size < waitingMax && !signal.aborted) await turn(signal);
-      else throw overloaded();
-      return leave;
-    },
-  };
-}
-
-const overloaded = (): Refusal =>
-  new Refusal("overloaded", "Too many queries are waiting for ClickHouse. Try again shortly.");

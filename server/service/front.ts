@@ -15,6 +15,8 @@ import { createMetricsRoutes } from "../ops/metrics.ts";
 import { createHealthRoutes, createPipelineRoutes } from "../ops/routes.ts";
 import { createReader } from "../query/reader.ts";
 import { createQueryRoutes } from "../query/routes.ts";
+import { createSqlRoutes } from "../query/sql/routes.ts";
+import type { SqlRunner } from "../query/sql/sql-runner.ts";
 import { createReferenceRoutes } from "../reference/routes.ts";
 import { createStorageRoutes } from "../storage/routes.ts";
 import { createStreamRoutes } from "../stream/stream-routes.ts";
@@ -30,6 +32,7 @@ export interface FrontDeps {
   readonly parts: Parts;
   readonly doors: Doors;
   readonly reader: ClickHouseClient;
+  readonly sql: SqlRunner;
   readonly version: string;
 }
 
@@ -67,6 +70,7 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
         completeTo: parts.storedClock.completeTo,
         fleet: parts.fleet.fleet,
       }),
+      createSqlRoutes({ runner: deps.sql }),
       createMetricsRoutes(parts),
       createStorageRoutes(
         { reader: createReader({ clickhouse: deps.reader, log }, { queriesMax: 2 }), ...parts },

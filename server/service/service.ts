@@ -13,6 +13,7 @@ import { openFront } from "./front.ts";
 import { openAccess } from "./open-access.ts";
 import { openBackups } from "./open-backups.ts";
 import { openClickHouse } from "./open-clickhouse.ts";
+import { openSql } from "./open-sql.ts";
 import { recoverJournal } from "./recovery.ts";
 import { shutDown } from "./shutdown.ts";
 import type { Welcome } from "./welcome.ts";
@@ -81,7 +82,10 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   const connected = connectWhenStarted(embedded, () => parts.writer.connect(address));
   const backups = openBackups({ log, writer: parts.writer, version }, config, directory.path);
   parts.mqtt?.start();
-  const listener = await openFront({ log, parts, doors, reader, version }, config);
+  const listener = await openFront(
+    { log, parts, doors, reader, sql: openSql(address, embedded !== undefined), version },
+    config,
+  );
   parts.fleet.fleet.open();
   parts.alerts.open();
   const clickhouse = String(withoutCredentials(address.urls));

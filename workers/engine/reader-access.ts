@@ -107,6 +107,7 @@ const READER_SETTINGS: ReadonlySet<string> = new Set([
   "format_csv_delimiter",
   "session_timezone",
   "join_use_nulls",
+  "limit",
 ]);
 
 /** Settings a reader may pass to lower a limit; a larger value, or 0 for "no limit", becomes the limit itself. */
