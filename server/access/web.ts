@@ -120,6 +120,8 @@ export function createWeb(options: WebOptions): Web {
   function harden(request: Request, response: Response): Response {
     const { headers } = response;
     for (const [name, value] of always) headers.set(name, value);
+    // A page that others may embed says so itself.
+    if (headers.get("Content-Security-Policy")?.includes("frame-ancestors *")) headers.delete("X-Frame-Options");
     if (!headers.has("Content-Security-Policy")) headers.set("Content-Security-Policy", contentSecurityPolicy);
     if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
     if (options.secure) headers.set("Strict-Transport-Security", twoYears);

@@ -1,8 +1,9 @@
 import type { TSchema } from "typebox";
-import { type ErrorCode, errorStatus } from "../../contract/error.ts";
+import type { ErrorCode } from "../../contract/error.ts";
 import { Changes, changeKinds, Facets } from "../../contract/fleet.ts";
 import { limits } from "../../contract/limits.ts";
-import type { Answer, ApiDocument, Operation, Parameter } from "../reference/document.ts";
+import type { ApiDocument, Operation, Parameter } from "../reference/document.ts";
+import { errorAnswers } from "../reference/error-answers.ts";
 
 /** OpenAPI of the fleet's routes. */
 
@@ -20,20 +21,6 @@ const whole = (minimum: number, maximum: number, fallback: number): object => ({
   default: fallback,
 });
 const range = [query("from", "start, included"), query("to", "end, excluded; now when not given")];
-
-function errors(...codes: ErrorCode[]): Record<string, Answer> {
-  const byStatus = Map.groupBy(codes, (code) => errorStatus[code]);
-  return Object.fromEntries(
-    [...byStatus].map(([status, group]) => [
-      String(status),
-      {
-        description: group.map((code) => `\`${code}\``).join(", "),
-        content: { "application/json": { schema: error } },
-      },
-    ]),
-  );
-}
-const error = { $ref: "#/components/schemas/ErrorAnswer" };
 
 const reading: readonly ErrorCode[] = [
   "invalid_parameter",
@@ -53,7 +40,7 @@ function read(summary: string, parameters: readonly Parameter[], schema: TSchema
       parameters: [...parameters],
       responses: {
         "200": { description: summary, content: { "application/json": { schema } } },
-        ...errors(...reading),
+        ...errorAnswers(...reading),
       },
     },
   };

@@ -14,6 +14,10 @@ export interface ObservedDeps {
 
 const loggedPathMaxLength = 256;
 
+/** A token in a path is a key. */
+const loggedPath = (path: string): string =>
+  path.replace(/^\/shared\/[^/]+/, "/shared/…").slice(0, loggedPathMaxLength);
+
 /** Counts and times every request, and logs what failed, or all at level `debug`. Never a query or a header. */
 export function observed(
   deps: ObservedDeps,
@@ -32,7 +36,7 @@ export function observed(
     if (failed) response.headers.set("X-Request-Id", id);
     log(failed ? "warn" : "debug", "request", {
       method: request.method,
-      path: path.slice(0, loggedPathMaxLength),
+      path: loggedPath(path),
       status: response.status,
       duration_ms: Math.round(durationMs),
       request_id: id,

@@ -40,6 +40,7 @@ const answerMarginMs = 2_000;
 const timeoutCodes: ReadonlySet<string> = new Set(["159", "160", "209"]);
 const unavailableCodes: ReadonlySet<string> = new Set([
   "60", // UNKNOWN_TABLE: the schema is not there yet
+  "47", // UNKNOWN_IDENTIFIER: nor is a column that a later file of it adds
   "81", // UNKNOWN_DATABASE
   "202", // TOO_MANY_SIMULTANEOUS_QUERIES
   "210", // NETWORK_ERROR

@@ -10,7 +10,9 @@ import { DeviceUpdate, Update } from "../../contract/stream.ts";
 import { alertPaths } from "../alerts/reference.ts";
 import { fleetPaths, metadataParameter } from "../fleet/reference.ts";
 import { protocolPaths, protocolSecurity } from "../ingest/reference.ts";
+import { sqlPaths } from "../query/sql/reference.ts";
 import { storagePaths } from "../storage/reference.ts";
+import { viewPaths } from "../views/reference.ts";
 import {
   type Answer,
   type ApiDocument,
@@ -397,7 +399,7 @@ export function createApiDocument(version: string): ApiDocument {
       description: "Devices POST JSON, ClickHouse has it, every dashboard shows it live.",
     },
     security: [{ viewerKey: [] }, { viewerKeyHeader: [] }, { viewerSession: [] }],
-    paths: { ...paths, ...fleetPaths, ...alertPaths, ...storagePaths, ...protocolPaths },
+    paths: { ...paths, ...fleetPaths, ...sqlPaths, ...viewPaths, ...alertPaths, ...storagePaths, ...protocolPaths },
     components: {
       schemas: components,
       securitySchemes: {

@@ -19,7 +19,11 @@ import { createSqlRoutes } from "../query/sql/routes.ts";
 import type { SqlRunner } from "../query/sql/sql-runner.ts";
 import { createReferenceRoutes } from "../reference/routes.ts";
 import { createStorageRoutes } from "../storage/routes.ts";
+import type { Store } from "../store/store.ts";
 import { createStreamRoutes } from "../stream/stream-routes.ts";
+import { createSharedRoutes, viewerOfLink } from "../views/shared-routes.ts";
+import { createViewRoutes } from "../views/view-routes.ts";
+import { createViewStore } from "../views/view-store.ts";
 import type { Doors } from "./open-access.ts";
 import type { Parts } from "./parts.ts";
 
@@ -33,6 +37,7 @@ export interface FrontDeps {
   readonly doors: Doors;
   readonly reader: ClickHouseClient;
   readonly sql: SqlRunner;
+  readonly store: Store;
   readonly version: string;
 }
 
@@ -49,6 +54,34 @@ function protocolControllers({ parts }: FrontDeps, { listen, protocols }: Config
 const pathsOf = (controllers: readonly AnyElysia[]): ReadonlySet<string> =>
   new Set(controllers.flatMap(({ routes }) => routes.map(({ path }) => path)));
 
+/** Saved views, and the links to them. */
+function openSharing(
+  { parts, doors, store, log }: FrontDeps,
+  options: {
+    readonly read: (request: Request) => Promise<Response>;
+    readonly timeout: Listener["timeout"];
+    readonly clientDirectory: string;
+  },
+) {
+  const { hub } = parts;
+  const views = createViewStore({ store, now: Date.now });
+  const onRevoked = (links: readonly string[]): void => {
+    for (const link of links) hub.dismiss(viewerOfLink(link));
+  };
+  const { read, timeout } = options;
+  return {
+    views: createViewRoutes({ views, access: doors.access, log, onRevoked }),
+    shared: createSharedRoutes({
+      views,
+      now: Date.now,
+      read,
+      hub,
+      timeout,
+      page: join(options.clientDirectory, "index.html"),
+    }),
+  };
+}
+
 /** Every route, and the socket that they are reached by. */
 export async function openFront(deps: FrontDeps, config: Config): Promise<Listener> {
   const { listen, logging } = config;
@@ -59,17 +92,20 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
   const timeout: Listener["timeout"] = (request, seconds) => listener.timeout(request, seconds);
   const ingest = createIngestRoutes(parts, listen.role !== "writer");
   const protocols = protocolControllers(deps, config);
+  const query = createQueryRoutes({
+    clickhouse: deps.reader,
+    log,
+    now: Date.now,
+    completeTo: parts.storedClock.completeTo,
+    fleet: parts.fleet.fleet,
+  });
+  const clientDirectory = join(import.meta.dir, "../../client/dist");
+  const sharing = openSharing(deps, { read: (request) => query.handle(request), timeout, clientDirectory });
   const app = await createApp({
     controllers: [
       createPipelineRoutes(parts),
       createStreamRoutes({ hub: parts.hub, access, timeout }),
-      createQueryRoutes({
-        clickhouse: deps.reader,
-        log,
-        now: Date.now,
-        completeTo: parts.storedClock.completeTo,
-        fleet: parts.fleet.fleet,
-      }),
+      query,
       createSqlRoutes({ runner: deps.sql }),
       createMetricsRoutes(parts),
       createStorageRoutes(
@@ -79,15 +115,16 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
       ...parts.alerts.controllers,
       createReferenceRoutes({ version: deps.version }),
     ],
-    editingControllers: [...parts.alerts.editingControllers],
+    editingControllers: [...parts.alerts.editingControllers, sharing.views],
     publicControllers: [
       ingest,
       ...protocols,
+      sharing.shared,
       createHealthRoutes(parts),
       createSessionRoutes({ access, addressOf: (request) => listener.addressOf(request) }),
     ],
     access,
-    clientDirectory: join(import.meta.dir, "../../client/dist"),
+    clientDirectory,
     log,
   });
   const front = createFront({

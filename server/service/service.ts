@@ -6,6 +6,7 @@ import { alertMigrations } from "../alerts/state/migrations.ts";
 import type { Config } from "../config/groups.ts";
 import { withoutCredentials } from "../config/secrets.ts";
 import { openStore } from "../store/store.ts";
+import { viewMigrations } from "../views/view-store.ts";
 import { assembleParts } from "./assembly.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { claimFormat } from "./data-format.ts";
@@ -61,7 +62,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
     database: config.clickHouse.database,
     requestTimeoutMs: queryTimeoutMs,
   });
-  const store = openStore({ directory: directory.state }, [alertMigrations]);
+  const store = openStore({ directory: directory.state }, [alertMigrations, viewMigrations]);
   const parts = assembleParts(
     {
       log,
@@ -83,7 +84,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   const backups = openBackups({ log, writer: parts.writer, version }, config, directory.path);
   parts.mqtt?.start();
   const listener = await openFront(
-    { log, parts, doors, reader, sql: openSql(address, embedded !== undefined), version },
+    { log, parts, doors, reader, store, sql: openSql(address, embedded !== undefined), version },
     config,
   );
   parts.fleet.fleet.open();

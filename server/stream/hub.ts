@@ -24,7 +24,9 @@ export interface StreamHubOptions {
 
 export interface StreamHub {
   /** GET /dashboard-stream, in front of the app. `viewer`: whom `streamsPerViewerMax` counts; default: everybody is one. */
-  handle(request: Request, server: StreamServer, viewer?: string): Response;
+  handle(request: Request, server: StreamServer, viewer?: string, restrictions?: StreamRestrictions): Response;
+  /** Closes the restricted streams of a viewer who may not read any more. */
+  dismiss(viewer: string): void;
   /** Sends the present state to every stream. */
   publish(): void;
   /** Call once a second or more often: heartbeats, and forgetting of what nobody reads. The ticker does. */
@@ -43,6 +45,14 @@ export interface StreamHub {
   readonly stats: StreamHubStats;
   /** Closes every stream; further requests get 503. */
   stop(): void;
+}
+
+/** For who sees one view and not the fleet. */
+export interface StreamRestrictions {
+  /** No `changes` and no `alerts`. */
+  readonly updatesOnly: boolean;
+  /** Epoch milliseconds; then the stream ends. */
+  readonly untilMs: number;
 }
 
 /** The part of `Bun.Server` that a stream needs. */
@@ -64,6 +74,8 @@ interface Stream {
   readonly group: Group;
   readonly viewer: string;
   readonly deviceId: string | null;
+  /** Null: none. */
+  readonly restrictions: StreamRestrictions | null;
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
   /** Device events that wait for the socket; bounded by `waitingBytesMax`. */
   readonly waiting: Uint8Array[];
@@ -125,6 +137,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
   const groups = new Map<number, Group>();
   const viewers = new Map<string, number>();
   const watch = new DeviceWatch<Stream>(deps.now);
+  const restricted = new Set<Stream>();
   /** The newest `event: alerts`; null: to be made when somebody wants it. */
   let alerts: Uint8Array | null = null;
   let sequence = 0;
@@ -146,6 +159,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
   /** Idempotent: abort, cancel, a failed write and `stop` all come here, in any order. */
   function remove(stream: Stream): void {
     if (!stream.group.streams.delete(stream)) return;
+    restricted.delete(stream);
     streams--;
     if (stream.group.streams.size === 0) stream.group.emptySince = deps.now();
     const left = (viewers.get(stream.viewer) ?? 1) - 1;
@@ -160,6 +174,15 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
     } catch {
       // The stream was closed or errored under us: its reader is gone, and so is the stream.
       remove(stream);
+    }
+  }
+
+  function end(stream: Stream): void {
+    remove(stream);
+    try {
+      stream.controller.close();
+    } catch {
+      // Its reader left in the same moment.
     }
   }
 
@@ -236,11 +259,13 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
     viewer: string,
     deviceId: string | null,
     lastEventId: string | null,
+    restrictions: StreamRestrictions | null,
   ): Stream {
     const stream: Stream = {
       group,
       viewer,
       deviceId,
+      restrictions,
       controller,
       waiting: [],
       waitingBytes: 0,
@@ -251,8 +276,15 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
     };
     const greeting = encodeGreeting(retryMinMs + Math.floor(deps.random() * retrySpreadMs));
     alerts ??= deps.buildAlerts === undefined ? null : encodeAlerts(deps.buildAlerts());
-    controller.enqueue(joined([greeting, ...opening(group, lastEventId), ...(alerts === null ? [] : [alerts])]));
+    controller.enqueue(
+      joined([
+        greeting,
+        ...opening(group, lastEventId),
+        ...(alerts === null || restrictions?.updatesOnly ? [] : [alerts]),
+      ]),
+    );
     group.streams.add(stream);
+    if (restrictions !== null) restricted.add(stream);
     streams++;
     viewers.set(viewer, (viewers.get(viewer) ?? 0) + 1);
     if (deviceId !== null) watch.add(deviceId, stream);
@@ -280,10 +312,15 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
       return { streams, published, conflated, fanOutMs: takenAt - publishedAt };
     },
 
-    handle(request, server, viewer = "") {
+    handle(request, server, viewer = "", restrictions) {
       const refused = refusal(request, viewer);
       if (refused) return refused;
       const query = new URL(request.url).searchParams;
+      const unknown = [...query.keys()].find((name) => name !== "limit" && name !== "device");
+      if (unknown !== undefined) {
+        const known = "not a parameter of this route, which has limit, device";
+        return errorResponse("invalid_parameter", `${unknown.slice(0, 64)}: ${known}`);
+      }
       const limit = parseLimit(query.get("limit"));
       if (limit === null) {
         return errorResponse("invalid_parameter", `limit: allowed is 1 to ${limits.streamTypesMax}`);
@@ -299,7 +336,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
       let stream: Stream | null = null;
       const body = new ReadableStream<Uint8Array>({
         start(controller) {
-          stream = open(controller, groupOf(limit), viewer, deviceId, lastEventId);
+          stream = open(controller, groupOf(limit), viewer, deviceId, lastEventId, restrictions ?? null);
         },
         pull() {
           if (measuring) takenAt = performance.now();
@@ -347,6 +384,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
 
     beat() {
       const now = deps.now();
+      for (const stream of restricted) if (stream.restrictions && now >= stream.restrictions.untilMs) end(stream);
       const lingering = [...groups.values()]
         .filter((group) => group.streams.size === 0)
         .sort((a, b) => b.emptySince - a.emptySince);
@@ -367,6 +405,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
       alerts = encodeAlerts(deps.buildAlerts());
       for (const group of groups.values()) {
         for (const stream of group.streams) {
+          if (stream.restrictions?.updatesOnly) continue;
           stream.alertsBehind = !hasRoom(stream) || stream.waiting.length > 0;
           if (!stream.alertsBehind) write(stream, alerts);
         }
@@ -381,6 +420,7 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
       const shared = encode(0);
       for (const group of groups.values()) {
         for (const stream of group.streams) {
+          if (stream.restrictions?.updatesOnly) continue;
           const bytes = stream.missed === 0 ? shared : encode(stream.missed);
           stream.missed = trySend(stream, bytes) ? 0 : stream.missed + count;
         }
@@ -390,16 +430,13 @@ export function createStreamHub(deps: StreamHubDeps, options: StreamHubOptions):
     stop() {
       stopped = true;
       for (const group of groups.values()) {
-        for (const stream of group.streams) {
-          remove(stream);
-          try {
-            stream.controller.close();
-          } catch {
-            // Its reader left in the same moment.
-          }
-        }
+        for (const stream of group.streams) end(stream);
       }
       groups.clear();
+    },
+
+    dismiss(viewer) {
+      for (const stream of restricted) if (stream.viewer === viewer) end(stream);
     },
   };
 }
