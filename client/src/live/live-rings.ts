@@ -10,8 +10,8 @@ export const liveSeconds = 600;
 export const totalName = "";
 /** The most series that /api/history answers. */
 const historySeriesMax = 50;
-/** Where a service does not say up to when all is stored. */
-const storeLagSeconds = 5;
+/** Where a service does not say up to when all is stored: this, and what it says of its write delay. */
+const storeLagSeconds = 3;
 /** Lines that are kept for an offline reload: the largest types only. */
 const keptTypes = 8;
 
@@ -30,7 +30,10 @@ export interface LiveRings {
   /** `gap`: the stream was broken before this update, and nobody knows what was between. */
   receive(update: Update, gap: boolean): void;
   /** Fills seconds that this page was not there to see from the stored history. Live values are never overwritten. */
-  backfill(ask: (query: Query) => Promise<ApiResult<History>>, types: number): Promise<boolean>;
+  backfill(
+    ask: (query: Query) => Promise<ApiResult<History>>,
+    known: { types: number; writeDelaySeconds: number },
+  ): Promise<boolean>;
   snapshot(update: Update): KeptRings;
   restore(kept: KeptRings, timestampMs: number): void;
 }
@@ -48,7 +51,7 @@ export function createLiveRings(): LiveRings {
       for (const aggregate of update.aggregations) rings.set(aggregate.event_type, second, aggregate.rate);
       rings.set(totalName, second, update.totals.rate);
     },
-    async backfill(ask, types) {
+    async backfill(ask, { types, writeDelaySeconds }) {
       const to = rings.newest();
       const step = backfillStepSeconds(types);
       const answer = await ask({
@@ -60,7 +63,8 @@ export function createLiveRings(): LiveRings {
       });
       if (!answer.ok) return false;
       const completeTo = Date.parse(answer.data.complete_to ?? "") / 1000;
-      fillFrom(rings, answer.data, to, Number.isFinite(completeTo) ? completeTo : to - storeLagSeconds, types);
+      const storedTo = Number.isFinite(completeTo) ? completeTo : to - storeLagSeconds - writeDelaySeconds;
+      fillFrom(rings, answer.data, to, storedTo, types);
       return true;
     },
     snapshot(update) {

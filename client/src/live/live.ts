@@ -113,7 +113,10 @@ export function createLive({ api, keptData }: LiveDeps): Live {
   const backfill = async (): Promise<void> => {
     if (!pastWanted || !pastMissing || !Number.isFinite(rings.newest())) return;
     pastMissing = false;
-    const filled = await filling.backfill((query) => api.get("/api/history", query), liveRows.count());
+    const filled = await filling.backfill((query) => api.get("/api/history", query), {
+      types: liveRows.count(),
+      writeDelaySeconds: latest?.pipeline.store_lag_seconds ?? 0,
+    });
     if (filled) schedule();
     else pastMissing = true;
   };

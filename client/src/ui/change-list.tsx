@@ -21,14 +21,15 @@ export function ChangeList(props: {
             <li class="change" data-kind={change.kind}>
               <i aria-hidden="true" />
               <p class="change-words">
-                <Show when={!props.ofOneDevice && words.subject}>
-                  {(subject) => (
-                    <>
-                      <a href={props.href(words.path)}>{subject()}</a>{" "}
-                    </>
-                  )}
+                <Show when={!props.ofOneDevice} fallback={words.text}>
+                  <Show when={words.subject} fallback={<a href={props.href(words.path)}>{words.text}</a>}>
+                    {(subject) => (
+                      <>
+                        <a href={props.href(words.path)}>{subject()}</a> {words.text}
+                      </>
+                    )}
+                  </Show>
                 </Show>
-                <span>{words.text}</span>
               </p>
               <time datetime={change.at} title={props.ago(change.at)}>
                 {props.time(change.at)}

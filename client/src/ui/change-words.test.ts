@@ -5,7 +5,7 @@ import { describeChange } from "./change-words.ts";
 const change = (kind: Change["kind"], detail: Change["detail"] = {}): Change => ({
   at: "2026-01-01T00:00:00.000Z",
   kind,
-  device_id: kind === "outage" ? null : "boiler 1",
+  device_id: ["silent", "online", "new", "metadata"].includes(kind) ? "boiler 1" : null,
   detail,
 });
 
@@ -23,6 +23,21 @@ describe("a change as a sentence", () => {
       change("outage", { group: { key: "site", value: "site-4" }, devices: 38, of: 400 }),
       "site-4",
       "38 of 400 devices went silent",
+    ],
+    [
+      change("recovery", { group: { key: "site", value: "site-4" }, devices: 400, of: 400 }),
+      "site-4",
+      "400 devices came back",
+    ],
+    [change("arrival", { devices: 2000, of: 2000 }), undefined, "2,000 devices reported for the first time"],
+    [
+      change("rollout", {
+        group: { key: "site", value: "site-4" },
+        devices: 3,
+        changed: { firmware: { from: "1", to: "2" } },
+      }),
+      "site-4",
+      "3 devices: firmware 1 → 2",
     ],
   ])("%#", (each, subject, text) => expect(describeChange(each)).toMatchObject({ subject, text }));
   test("an outage leads to the silent devices of its group", () =>

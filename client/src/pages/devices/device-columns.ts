@@ -85,10 +85,15 @@ export function allColumns(metadataKeys: readonly string[]): DeviceColumn[] {
 
 /** Metadata that is shown until someone chooses. */
 const usualKeys = 2;
+/** Where a device is and what runs on it is what people look for first. */
+const wellKnown: readonly string[] = ["site", "location", "region", "firmware", "version", "model", "kind"];
 
 /** The names of the columns of a list that nobody has chosen any for. */
 export function usualColumns(metadataKeys: readonly string[]): string[] {
-  const keys = metadataKeys.slice(0, usualKeys).map((key) => metadataPrefix + key);
+  const known = wellKnown.filter((key) => metadataKeys.includes(key));
+  const keys = [...known, ...metadataKeys.filter((key) => !known.includes(key))]
+    .slice(0, usualKeys)
+    .map((key) => metadataPrefix + key);
   return ["status", "last_seen", "availability", ...keys, "interval", "event_count"];
 }
 

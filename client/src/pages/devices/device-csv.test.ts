@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Device } from "../../../../contract/read.ts";
-import { columnsNamed } from "./device-columns.ts";
+import { columnsNamed, usualColumns } from "./device-columns.ts";
 import { devicesCsv } from "./device-csv.ts";
 
 const device: Device = {
@@ -19,3 +19,8 @@ test("the file has the chosen columns, safe for a spreadsheet", () =>
   ));
 test("a key that no device has now is still a column", () =>
   expect(columnsNamed(["meta.rack"], ["site"]).map(({ label }) => label)).toEqual(["rack"]));
+test("until someone chooses, where a device is and what runs on it come first", () =>
+  expect(usualColumns(["battery_kind", "firmware", "run", "site"]).filter((name) => name.startsWith("meta."))).toEqual([
+    "meta.site",
+    "meta.firmware",
+  ]));

@@ -41,7 +41,11 @@ export function FacetSheet(props: { view: DevicesView }): JSX.Element {
 }
 
 function FacetList(props: { view: DevicesView }): JSX.Element {
-  const keys = () => props.view.facets()?.facets.map(({ key }) => key) ?? [];
+  // A key with one value for all divides nothing, unless it is the one that was chosen.
+  const keys = () =>
+    (props.view.facets()?.facets ?? [])
+      .filter(({ key, distinct }) => distinct > 1 || props.view.filter.values()[key] !== undefined)
+      .map(({ key }) => key);
   return (
     <For each={keys()}>
       {(key) => {
