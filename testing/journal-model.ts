@@ -235,7 +235,7 @@ export class JournalModel {
     if (batch === undefined || batch.rowCount < 2) return;
     const range = { from: 0, to: 1 + (index % batch.rowCount) };
     try {
-      batch.recordSplit(range);
+      batch.record({ kind: "split", range });
     } catch {
       return;
     }
@@ -293,7 +293,7 @@ export class JournalModel {
       if (seen !== undefined) {
         insist(seen.content === content, `batch ${batch.token} is not what it was`);
         for (const split of seen.splits)
-          insist(batch.splits.has(split), `split ${split} of ${batch.token} is forgotten`);
+          insist(batch.progress.splits.has(split), `split ${split} of ${batch.token} is forgotten`);
         continue;
       }
       const groups = groupsIn(body);

@@ -8,6 +8,7 @@ import { applySchema } from "../ddl/apply.ts";
 import { PASSWORD } from "../testing/test-engine.ts";
 import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../testing/test-store.ts";
 import { type ColumnMaker, createColumnMaker } from "./columns/column-maker.ts";
+import { BatchProgress } from "./journal/batch-progress.ts";
 import type { Batch, RowRange } from "./journal/journal.ts";
 import { createRowStore, type RowStore, StatesRefusedError } from "./row-store.ts";
 import { classifyFailure } from "./writer/failure.ts";
@@ -64,8 +65,8 @@ function createBatch(events: readonly TestEvent[], token: string, ownStates = tr
     body,
     place: null,
     ownStates,
-    splits: new Set(),
-    recordSplit: () => undefined,
+    progress: new BatchProgress(),
+    record: () => undefined,
   };
 }
 

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { Readable } from "node:stream";
 import { RowEncoder } from "../contract/row.ts";
 import { createColumnMaker } from "./columns/column-maker.ts";
+import { BatchProgress } from "./journal/batch-progress.ts";
 import type { Batch } from "./journal/journal.ts";
 import { createRowStore } from "./row-store.ts";
 
@@ -54,8 +55,8 @@ function createBatch(): Batch {
     body: () => Readable.from([rows]),
     place: null,
     ownStates: true,
-    splits: new Set(),
-    recordSplit: () => undefined,
+    progress: new BatchProgress(),
+    record: () => undefined,
   };
 }
 

@@ -172,18 +172,13 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "split-not-recorded",
     file: "workers/writer/inserter.ts",
-    edits: [["() => batch.recordSplit(range)", "() => undefined"]],
+    edits: [["() => batch.record(what)", "() => undefined"]],
     caughtBy: { test: "workers/writer/inserter.test.ts" },
   },
   {
     name: "progress-not-recorded",
     file: "workers/writer/inserter.ts",
-    edits: [
-      [
-        "if (!whole && progress.inserts % insertsPerMark === 0) await record(batch, settledMark(range.to), progress);",
-        "",
-      ],
-    ],
+    edits: [["progress.inserts % insertsPerMark === 0", "progress.inserts % insertsPerMark === -1"]],
     caughtBy: { test: "workers/writer/inserter.test.ts" },
   },
   {

@@ -207,18 +207,21 @@ describe("the journal on a disk", () => {
     await journal.close();
   });
 
-  test("a batch keeps its splits", async () => {
+  test("a batch keeps its splits, and how far it was settled", async () => {
     await leave([group(0, 8)], [group(8, 8)]);
     const first = await open();
     const [, batch] = first.journal.sealed as [Batch, Batch];
-    batch.recordSplit({ from: 0, to: 8 });
-    batch.recordSplit({ from: 0, to: 4 });
-    expect([...batch.splits]).toEqual(["0-8", "0-4"]);
+    batch.record({ kind: "split", range: { from: 0, to: 8 } });
+    batch.record({ kind: "settled", before: 3 });
+    batch.record({ kind: "split", range: { from: 0, to: 4 } });
+    batch.record({ kind: "settled", before: 2 });
+    expect([...batch.progress.splits]).toEqual(["0-8", "0-4"]);
     await first.journal.close();
     const second = await open();
     const [before, again] = second.journal.sealed as [Batch, Batch];
-    expect([...before.splits]).toEqual([]);
-    expect([...again.splits]).toEqual(["0-8", "0-4"]);
+    expect([...before.progress.splits]).toEqual([]);
+    expect([...again.progress.splits]).toEqual(["0-8", "0-4"]);
+    expect(again.progress.settledBefore).toBe(3);
     for (const each of [...second.journal.sealed]) await second.journal.commit(each);
     second.journal.append(group(0, 1));
     expect(filesWith(".notes")).toEqual([]);

@@ -1,4 +1,7 @@
 import type { Readable } from "node:stream";
+import type { BatchProgress, ProgressRecord, RowRange } from "./batch-progress.ts";
+
+export type { RowRange } from "./batch-progress.ts";
 
 /**
  * The hand-off between acceptance and ClickHouse: what `append` returned as durable is handed out by `nextBatch` until
@@ -73,9 +76,10 @@ export interface Batch {
    * begun: it decides under which tokens the rows go in, so a batch that an older release left is retried as it was tried.
    */
   readonly ownStates: boolean;
-  /** Ranges that are not inserted as a whole (a row of theirs is refused, or they are too much at once), recorded durably, so that a retry takes the same path. */
-  readonly splits: ReadonlySet<string>;
-  recordSplit(range: RowRange): void | Promise<void>;
+  /** How far it has come on its way into ClickHouse, as far as that is on record. */
+  readonly progress: BatchProgress;
+  /** Durable when it returns, or resolves. When it fails, the record may be there or not. */
+  record(record: ProgressRecord): void | Promise<void>;
 }
 
 /** Rows in a file of frames. */
@@ -93,13 +97,6 @@ export interface BatchPart {
   /** Null: all of them. */
   readonly range: RowRange | null;
 }
-
-export interface RowRange {
-  readonly from: number;
-  readonly to: number;
-}
-
-export const rangeName = (range: RowRange): string => `${range.from}-${range.to}`;
 
 /** An idempotency key and the answer that it got. */
 export interface KeyRecord {

@@ -1,6 +1,6 @@
+import { BatchProgress, type ProgressRecord, recordName } from "./batch-progress.ts";
 import type { Files, OpenFile } from "./files.ts";
 import type { Extent } from "./frame-scan.ts";
-import { type RowRange, rangeName } from "./journal.ts";
 
 /**
  * What becomes known about a segment after it was written, in a file beside it: ranges that hold a refused row, where the
@@ -8,14 +8,13 @@ import { type RowRange, rangeName } from "./journal.ts";
  * handed out. One line a record: checksum, JSON.
  */
 export interface Notes {
-  /** Names of ranges. */
-  readonly splits: Set<string>;
+  readonly progress: BatchProgress;
   /** What lies behind this offset was refused and does not count. */
   readonly end: number | null;
   readonly gaps: readonly Extent[];
 }
 
-export const noNotes: Notes = { splits: new Set(), end: null, gaps: [] };
+export const noNotes: Notes = { progress: new BatchProgress(), end: null, gaps: [] };
 
 export const notesSuffix = ".notes";
 const maxBytes = 1 << 26;
@@ -28,7 +27,7 @@ function encodeLine(record: object, seed: number): Uint8Array {
 
 /** Lines of another segment that had the same number do not pass: the checksum starts from the segment's own. */
 export function decodeNotes(bytes: Uint8Array, seed: number): Notes {
-  const splits = new Set<string>();
+  const progress = new BatchProgress();
   const gaps: Extent[] = [];
   let end: number | null = null;
   for (const line of Buffer.from(bytes).toString("utf8").split("\n")) {
@@ -37,12 +36,12 @@ export function decodeNotes(bytes: Uint8Array, seed: number): Notes {
     if (blank < 0 || line.slice(0, blank) !== Bun.hash.crc32(json, seed).toString(16)) continue;
     const record: unknown = JSON.parse(json);
     if (typeof record !== "object" || record === null) continue;
-    if ("split" in record && typeof record.split === "string") splits.add(record.split);
+    if ("split" in record && typeof record.split === "string") progress.addName(record.split);
     if ("end" in record && typeof record.end === "number") end = Math.min(end ?? record.end, record.end);
     if ("gap" in record && Array.isArray(record.gap))
       gaps.push({ start: Number(record.gap[0]), end: Number(record.gap[1]) });
   }
-  return { splits, end, gaps };
+  return { progress, end, gaps };
 }
 
 /** Durable when it returns. When it throws, the record may or may not be there. */
@@ -70,8 +69,8 @@ export interface NotesPlace {
   readonly seed: number;
 }
 
-export const recordSplit = (files: Files, place: NotesPlace, range: RowRange): void =>
-  appendNote(files, place, { split: rangeName(range) });
+export const recordProgress = (files: Files, place: NotesPlace, record: ProgressRecord): void =>
+  appendNote(files, place, { split: recordName(record) });
 
 export const recordEnd = (files: Files, place: NotesPlace, end: number): void => appendNote(files, place, { end });
 

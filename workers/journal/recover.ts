@@ -1,4 +1,5 @@
 import type { Log } from "../../base/log.ts";
+import { BatchProgress } from "./batch-progress.ts";
 import type { DirectoryEntry, Files, OpenFile } from "./files.ts";
 import { decodeFileHeader, type FileHeaderResult, fileHeaderBytes, idPattern } from "./frame.ts";
 import { type Extent, type ScanResult, scanFrames } from "./frame-scan.ts";
@@ -163,7 +164,7 @@ class Recovery {
       const stem = name.slice(0, -suffix.length);
       const notesName = `${stem}${notesSuffix}`;
       const notes = this.#readNotes(notesName, header.seed);
-      const segment = new Segment(this.#deps.files, this.#deps.directory, stem, header, notes.splits);
+      const segment = new Segment(this.#deps.files, this.#deps.directory, stem, header, notes.progress);
       const end = Math.min(window.fileBytes, notes.end ?? window.fileBytes);
       let newestKeyMs = 0;
       const scan = scanFrames(window, header.seed, partsWithout(notes.gaps, end), (meta) => {
@@ -282,7 +283,7 @@ class Recovery {
   }
 
   #readNotes(name: string, seed: number): Notes {
-    if (!this.#names.has(name)) return { ...noNotes, splits: new Set() };
+    if (!this.#names.has(name)) return { ...noNotes, progress: new BatchProgress() };
     return readNotes(this.#deps.files, this.#path(name), seed);
   }
 

@@ -1,9 +1,10 @@
 import type { Readable } from "node:stream";
+import { BatchProgress, type ProgressRecord } from "./batch-progress.ts";
 import type { Files } from "./files.ts";
 import { fileHeaderBytes, frameHeaderBytes, type ReadFileHeader } from "./frame.ts";
 import { copyBytes, type Extent, walkFrames } from "./frame-scan.ts";
-import { type Batch, type RowPlace, type RowRange, rangeName } from "./journal.ts";
-import { type NotesPlace, notesSuffix, recordSplit } from "./notes.ts";
+import type { Batch, RowPlace, RowRange } from "./journal.ts";
+import { type NotesPlace, notesSuffix, recordProgress } from "./notes.ts";
 import { createBody, walkBufferBytes } from "./segment-body.ts";
 import { Window } from "./window.ts";
 
@@ -25,7 +26,7 @@ export class Segment implements Batch {
   readonly header: ReadFileHeader;
   readonly token: string;
   readonly sinceMs: number;
-  readonly splits: Set<string>;
+  readonly progress: BatchProgress;
   /** Runs of whole frames: one, unless the file was damaged. */
   extents: readonly Extent[] = [];
   rowCount = 0;
@@ -40,7 +41,7 @@ export class Segment implements Batch {
   /** There is, or may be, a file of notes beside it. */
   hasNotes = false;
 
-  constructor(files: Files, directory: string, stem: string, header: ReadFileHeader, splits: Set<string> = new Set()) {
+  constructor(files: Files, directory: string, stem: string, header: ReadFileHeader, progress = new BatchProgress()) {
     this.#files = files;
     this.#directory = directory;
     this.stem = stem;
@@ -48,7 +49,7 @@ export class Segment implements Batch {
     // The nonce, not the number, makes it unique: numbers start again when every segment was committed and deleted.
     this.token = `${header.journalId}-${header.number}-${header.nonce}`;
     this.sinceMs = header.createdAtMs;
-    this.splits = splits;
+    this.progress = progress;
   }
 
   get path(): string {
@@ -82,10 +83,10 @@ export class Segment implements Batch {
    * Throws when the disk fails. The record may then be there or not: call again until it succeeds, and until then insert
    * neither the range nor its halves.
    */
-  recordSplit(range: RowRange): void {
+  record(record: ProgressRecord): void {
     this.hasNotes = true;
-    recordSplit(this.#files, this.notes, range);
-    this.splits.add(rangeName(range));
+    recordProgress(this.#files, this.notes, record);
+    this.progress.add(record);
   }
 
   /** The meta of its frames, gathered into larger pieces. */

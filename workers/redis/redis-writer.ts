@@ -215,8 +215,8 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
       onUnreadable(reason: string) {
         unreadable = reason;
       },
-      recordSplit: async (cut: number, range: string) => {
-        const answer = await redis.script(split, [instance, String(shard), String(cut), range]);
+      record: async (cut: number, name: string) => {
+        const answer = await redis.script(split, [instance, String(shard), String(cut), name]);
         if (answer !== "ok") throw new Error(`shard ${shard} belongs to another writer now`);
       },
     };

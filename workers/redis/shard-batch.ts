@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { RowBinaryReader, skipRow } from "../../contract/row.ts";
-import { type Batch, type RowRange, rangeName } from "../journal/journal.ts";
+import { BatchProgress, recordName } from "../journal/batch-progress.ts";
+import type { Batch, RowRange } from "../journal/journal.ts";
 import type { RedisConnection } from "./connection.ts";
 import { keyPrefix } from "./scripts.ts";
 
@@ -15,8 +16,8 @@ export interface BatchSource {
   readonly redis: RedisConnection;
   readonly journalId: string;
   readonly shard: number;
-  /** Records, durably and as the lease's holder, that a range was refused. */
-  readonly recordSplit: (cut: number, range: string) => Promise<void>;
+  /** Puts this on record, durably and as the lease's holder. */
+  readonly record: (cut: number, name: string) => Promise<void>;
   /** Redis did not give the rows of a body: it is away, or another writer has stored them. What was read fails, too. */
   readonly onUnreadable: (reason: string) => void;
 }
@@ -26,7 +27,7 @@ export function parseBatch(source: BatchSource, text: string): RedisBatch {
   const [fields = "", ranges = ""] = text.split("|");
   const [cutText, first, last, rowCount, bytes, sinceMs] = fields.split(" ");
   const cut = Number(cutText);
-  const splits = new Set(ranges.split(" ").filter((range) => range !== ""));
+  const progress = new BatchProgress(ranges.split(" ").filter((name) => name !== ""));
   const { journalId, shard } = source;
   const whole: RowRange = { from: 0, to: Number(rowCount) };
   return {
@@ -36,14 +37,14 @@ export function parseBatch(source: BatchSource, text: string): RedisBatch {
     bytes: Number(bytes),
     sinceMs: Number(sinceMs),
     epoch: 0,
-    splits,
+    progress,
     place: null,
     // Another instance, which may know the engine as a server, can take the batch over at any moment.
     ownStates: false,
     body: (range = whole) => Readable.from(readRows(source, first as string, last as string, range)),
-    async recordSplit(range) {
-      await source.recordSplit(cut, rangeName(range));
-      splits.add(rangeName(range));
+    async record(record) {
+      await source.record(cut, recordName(record));
+      progress.add(record);
     },
   };
 }

@@ -3,13 +3,14 @@ import { Readable } from "node:stream";
 import { ClickHouseError } from "@clickhouse/client";
 import type { Event } from "../../contract/event.ts";
 import { RowEncoder } from "../../contract/row.ts";
-import { type Batch, type BatchPart, type RowRange, rangeName } from "../journal/journal.ts";
+import { BatchProgress, type ProgressRecord } from "../journal/batch-progress.ts";
+import type { Batch, BatchPart, RowRange } from "../journal/journal.ts";
 import { type RowStore, StatesRefusedError } from "../row-store.ts";
 import type { DeadLetter, DeadLetterFile } from "./dead-letter.ts";
 import { createInserter, type Inserter } from "./inserter.ts";
 import { rollupGroupsSafe } from "./rollup-memory.ts";
 
-/** A segment, and what of it survives a crash: rows, token, splits. */
+/** A segment, and what of it survives a crash: rows, token, progress. */
 function createBatch(
   devices: readonly string[],
   token = "journal-1-nonce",
@@ -21,14 +22,14 @@ function createBatch(
     encoder.encode({ device_id, ...reading(row) }, 1_000, 1_000);
     return encoder.bytes().slice();
   });
-  const splits = new Set<string>();
+  const progress = new BatchProgress();
   const batch = {
     token,
     rowCount: rows.length,
     bytes: rows.reduce((sum, row) => sum + row.length, 0),
     sinceMs: 0,
     epoch: 1,
-    splits,
+    progress,
     place: null,
     ownStates: true,
     failRecords: 0,
@@ -40,9 +41,9 @@ function createBatch(
         devices: devices.slice(range.from, range.to),
       });
     },
-    recordSplit(range: RowRange) {
+    record(record: ProgressRecord) {
       if (batch.failRecords-- > 0) throw new Error("ENOSPC");
-      splits.add(rangeName(range));
+      progress.add(record);
     },
   };
   return batch;
@@ -157,7 +158,7 @@ test("a batch whose states are refused is repeated as it is: its rows are stored
   const batch = createBatch(names(10));
   expect(await inserter.store(batch, never)).toEqual({ deadLettered: 0, attempts: 4 });
   expect(store.tokens).toEqual(["journal-1-nonce"]);
-  expect([...batch.splits]).toEqual([]);
+  expect([...batch.progress.splits]).toEqual([]);
   expect(letters.letters).toEqual([]);
 });
 
@@ -325,7 +326,7 @@ test("a batch whose rollups are too much at once is split before it is sent, and
   };
   await createUnderTest(store).inserter.store(batch, () => store.inserts > 0);
   store.after = () => undefined;
-  expect(batch.splits).toContain(`0-${rowCount}`);
+  expect(batch.progress.splits).toContain(`0-${rowCount}`);
   expect(await createUnderTest(store).inserter.store(batch, never)).toMatchObject({ deadLettered: 0 });
   expect(store.stored).toEqual(names(rowCount));
   expect(store.tokens).not.toContain(batch.token);

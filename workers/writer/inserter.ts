@@ -3,7 +3,8 @@ import type { LogFields, LogLevel } from "../../base/log.ts";
 import { decodeRow, RowBinaryReader } from "../../contract/row.ts";
 import type { ClickHouseState } from "../../contract/stream.ts";
 import { applySchema } from "../../ddl/apply.ts";
-import { type Batch, type RowRange, rangeName } from "../journal/journal.ts";
+import { type ProgressRecord, rangeName } from "../journal/batch-progress.ts";
+import type { Batch, RowRange } from "../journal/journal.ts";
 import type { RowStore } from "../row-store.ts";
 import type { DeadLetterFile } from "./dead-letter.ts";
 import { classifyFailure, type Failure } from "./failure.ts";
@@ -59,18 +60,6 @@ const probeTimeoutMs = 2_000;
  * it has come is recorded after this many, and a repetition after a crash sends only what is certainly remembered.
  */
 const insertsPerMark = 500;
-
-/** Recorded among the splits: every row before this one is settled. Back to front, so that it is no range's name. */
-const settledMark = (row: number): RowRange => ({ from: row, to: 0 });
-
-function settledIn(batch: Batch): number {
-  let settled = 0;
-  for (const name of batch.splits) {
-    const [from, to] = name.split("-").map(Number);
-    if (from !== undefined && to === 0) settled = Math.max(settled, from);
-  }
-  return settled;
-}
 
 async function readRange(batch: Batch, range: RowRange): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
@@ -166,10 +155,10 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
     if (isLeaf && deadLetters.has(letterId(batch, range.from))) return { deadLettered: 1, attempts: 0 };
     let attempts = 0;
     // A range that was split once is never sent whole again: its halves may be in ClickHouse under their own tokens.
-    if (batch.splits.has(rangeName(range))) {
+    if (batch.progress.isSplit(range)) {
       // Its halves follow.
     } else if (!isLeaf && (await isTooMuch(batch, range, progress))) {
-      await record(batch, range, progress);
+      await record(batch, { kind: "split", range }, progress);
     } else {
       const whole = range.from === 0 && range.to === batch.rowCount;
       const token = whole ? batch.token : `${batch.token}/${rangeName(range)}`;
@@ -185,14 +174,15 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
       attempts = result.attempts;
       if (!result.rejected) {
         progress.inserts++;
-        if (!whole && progress.inserts % insertsPerMark === 0) await record(batch, settledMark(range.to), progress);
+        if (!whole && progress.inserts % insertsPerMark === 0)
+          await record(batch, { kind: "settled", before: range.to }, progress);
         return { deadLettered: 0, attempts };
       }
       if (isLeaf) {
         await deadLetter(batch, range, result.rejected, progress.stopping);
         return { deadLettered: 1, attempts };
       }
-      await record(batch, range, progress);
+      await record(batch, { kind: "split", range }, progress);
     }
     const middle = range.from + Math.floor((range.to - range.from) / 2);
     const left = await storeRange(batch, { from: range.from, to: middle }, progress);
@@ -223,8 +213,8 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
   }
 
   /** Until it is on record nothing may go on: without it, another path would be taken after a crash. */
-  function record(batch: Batch, range: RowRange, progress: Progress): Promise<void> {
-    return insist("a split cannot be recorded", () => batch.recordSplit(range), progress.stopping);
+  function record(batch: Batch, what: ProgressRecord, progress: Progress): Promise<void> {
+    return insist("a split cannot be recorded", () => batch.record(what), progress.stopping);
   }
 
   /** The journal's disk may fail for a while. */
@@ -312,7 +302,7 @@ export function createInserter(deps: InserterDeps, options: InserterOptions): In
     },
     async store(batch, stopping, groupsMax = Number.POSITIVE_INFINITY) {
       try {
-        const progress = { stopping, groupsMax, settled: settledIn(batch), inserts: 0 };
+        const progress = { stopping, groupsMax, settled: batch.progress.settledBefore, inserts: 0 };
         return await storeRange(batch, { from: 0, to: batch.rowCount }, progress);
       } catch (error) {
         if (error instanceof StopRequested) return undefined;

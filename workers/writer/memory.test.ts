@@ -5,7 +5,8 @@ import { RowEncoder } from "../../contract/row.ts";
 import { PASSWORD } from "../../testing/test-engine.ts";
 import { startTestStore, type TestEvent, type TestStore } from "../../testing/test-store.ts";
 import { createColumnMaker } from "../columns/column-maker.ts";
-import { type Batch, type RowRange, rangeName } from "../journal/journal.ts";
+import { BatchProgress } from "../journal/batch-progress.ts";
+import type { Batch, RowRange } from "../journal/journal.ts";
 import { createRowStore } from "../row-store.ts";
 import { createInserter } from "./inserter.ts";
 
@@ -26,19 +27,19 @@ function createBatch(events: readonly TestEvent[]): Batch {
   });
   const rows = encoder.bytes();
   const startOf = (row: number): number => (row === 0 ? 0 : (ends[row - 1] as number));
-  const splits = new Set<string>();
+  const progress = new BatchProgress();
   return {
     token: "journal-1-nonce",
     rowCount: events.length,
     bytes: rows.length,
     sinceMs: 0,
     epoch: 1,
-    splits,
+    progress,
     place: null,
     ownStates: true,
     body: (range: RowRange = { from: 0, to: events.length }) =>
       Readable.from([Buffer.from(rows.subarray(startOf(range.from), startOf(range.to)))]),
-    recordSplit: (range) => void splits.add(rangeName(range)),
+    record: (record) => progress.add(record),
   };
 }
 

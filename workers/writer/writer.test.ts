@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { Readable } from "node:stream";
+import { BatchProgress } from "../journal/batch-progress.ts";
 import type { Batch, Journal } from "../journal/journal.ts";
 import type { FromWriter } from "../protocol.ts";
 import { createRingMemory, RingConsumer, RingProducer } from "../ring/ring.ts";
@@ -16,10 +17,10 @@ const batch = (token: string, rows: string, ageMs = 0): Batch => ({
   sinceMs: nowMs - ageMs,
   epoch: 0,
   body: () => Readable.from([Buffer.from(rows)]),
-  splits: new Set(),
+  progress: new BatchProgress(),
   place: null,
   ownStates: true,
-  recordSplit: () => undefined,
+  record: () => undefined,
 });
 
 /** A writer whose ClickHouse never answers. */
