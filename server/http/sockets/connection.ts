@@ -67,6 +67,8 @@ export class Connection implements MessageListener, RequestConnection {
   #phase: "open" | "lingering" | "closed" = "open";
   /** The client has sent all that it will. */
   #halfClosed = false;
+  /** What came was no HTTP; nothing more is read. */
+  #broken = false;
   #bodyFlows = true;
   #paused = false;
   #idleTimeoutMs: number;
@@ -110,15 +112,10 @@ export class Connection implements MessageListener, RequestConnection {
 
   received(chunk: Buffer): void {
     this.#activeAtMs = this.#deps.monotonicNow();
-    if (this.#phase !== "open") return;
-    const exchange = this.#exchange;
-    if (exchange === null || !exchange.whole) {
-      this.#parse(chunk, 0);
-      return;
-    }
+    if (this.#phase !== "open" || this.#broken) return;
     this.#unparsed.push(chunk);
     this.#unparsedBytes += chunk.length;
-    this.#regulate();
+    this.#pump();
   }
 
   drained(): void {
@@ -127,16 +124,15 @@ export class Connection implements MessageListener, RequestConnection {
 
   /** The client half-closed: it sends nothing more, and may still read. */
   ended(): void {
-    this.#halfClosed = true;
-    const exchange = this.#exchange;
-    if (exchange === null) {
-      if (this.#parser.inHead) this.#refuse(refusals.early);
-      else this.#finish();
+    if (this.#phase !== "open") {
+      this.#socket.end();
       return;
     }
-    if (!exchange.whole) exchange.body?.fail();
+    this.#halfClosed = true;
+    const exchange = this.#exchange;
     // Nobody half-closes and then listens to a stream: the client has gone.
-    else if (exchange.request.method === "GET") exchange.gone?.abort();
+    if (exchange?.whole && exchange.request.method === "GET") exchange.gone?.abort();
+    this.#pump();
   }
 
   closed(): void {
@@ -199,8 +195,27 @@ export class Connection implements MessageListener, RequestConnection {
     exchange.body?.end();
   }
 
-  #parse(chunk: Buffer, from: number): void {
-    const parsed = this.#parser.execute(chunk, from);
+  /** Parses what has come, in its order, up to the end of a message that is not answered yet. */
+  #pump(): void {
+    while (this.#phase === "open" && this.#unparsed.length > 0 && !this.#exchange?.whole) {
+      const chunk = this.#unparsed.shift() as Buffer;
+      this.#unparsedBytes -= chunk.length;
+      this.#parse(chunk);
+    }
+    if (this.#halfClosed && this.#phase === "open" && !this.#exchange?.whole) this.#endOfInput();
+    this.#regulate();
+  }
+
+  /** Nothing more will come, and what has come is parsed. */
+  #endOfInput(): void {
+    const exchange = this.#exchange;
+    if (exchange !== null) exchange.body?.fail();
+    else if (this.#parser.inHead) this.#refuse(refusals.early);
+    else this.#finish();
+  }
+
+  #parse(chunk: Buffer): void {
+    const parsed = this.#parser.execute(chunk, 0);
     if (this.#phase !== "open") return;
     if (parsed.kind === "complete" && parsed.consumed < chunk.length) {
       this.#unparsed.unshift(chunk.subarray(parsed.consumed));
@@ -209,12 +224,13 @@ export class Connection implements MessageListener, RequestConnection {
     if (parsed.kind === "error") this.#failed(parsed);
     else if (this.#exchange !== null && !this.#exchange.running) this.#run(this.#exchange);
     else if (this.#parser.inHead && this.#headSinceMs === 0) this.#headSinceMs = this.#activeAtMs;
-    this.#regulate();
   }
 
   /** A request whose body breaks off in the middle is its handler's to refuse; nothing can follow it. */
   #failed({ why }: Extract<Parsed, { kind: "error" }>): void {
     const exchange = this.#exchange;
+    this.#broken = true;
+    this.#unparsed = [];
     if (exchange === null) {
       this.#refuse(refusals[why]);
       return;
@@ -280,13 +296,7 @@ export class Connection implements MessageListener, RequestConnection {
     if (this.#phase !== "open") return;
     this.#exchange = null;
     this.#idleTimeoutMs = this.#times.idleTimeoutMs;
-    const [chunk] = this.#unparsed;
-    if (chunk !== undefined) {
-      this.#unparsed.shift();
-      this.#unparsedBytes -= chunk.length;
-      this.#parse(chunk, 0);
-    } else if (this.#halfClosed) this.#finish();
-    else this.#regulate();
+    this.#pump();
   }
 
   #refuse(refusal: Refusal): void {

@@ -141,6 +141,21 @@ describe("one connection", () => {
     expect(handled).toEqual(bodies.map((body) => `POST /a|${body}|`));
   });
 
+  test("keeps the order of what comes while a request is being answered, in however many pieces", async () => {
+    const bytes = Array.from({ length: 6 }, (_, index) => post(`body-${index}`)).join("");
+    for (const size of [7, 31, 64, 101]) {
+      handled = [];
+      const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+        bytes.slice(at * size, (at + 1) * size),
+      );
+      const { statuses, ended } = await talk(pieces, 7, { halfClose: true });
+      expect([size, statuses, ended]).toEqual([size, Array(6).fill(202), true]);
+      expect(handled).toEqual(Array.from({ length: 6 }, (_, index) => `POST /a|body-${index}|`));
+      const cut = await talk([bytes.slice(0, -3)], 7, { halfClose: true });
+      expect([cut.statuses, cut.ended]).toEqual([[202, 202, 202, 202, 202, 400], true]);
+    }
+  });
+
   test("answers a client that has half-closed, and then ends", async () => {
     const { statuses, ended } = await talk([post("x") + post("y")], 3, { halfClose: true });
     expect([statuses, ended]).toEqual([[202, 202], true]);
