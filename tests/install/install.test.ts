@@ -90,6 +90,13 @@ test.skipIf(node === null || npm === null || process.platform === "win32")(
     expect({ page, data }).toEqual({ page: url, data: join(work, "data") });
     const posted = await run(["sh", "-c", post], work, env);
     expect(posted.out).toBe('{"status":"queued","event_count":1}');
+    // A reader that asks earlier is told to come back, and that is worth a line in the log.
+    await until(
+      "the engine has started",
+      () => log.includes("ClickHouse is ok"),
+      patience,
+      () => log,
+    );
     await until(
       "the event is seen",
       async () => (await (await fetch(`${url}/api/events?device_id=greenhouse-7`)).text()).includes("21.5"),
