@@ -1,5 +1,6 @@
 import type { Case } from "../case.ts";
 import { ackLatency } from "./ack-latency.ts";
+import { alerts } from "./alerts.ts";
 import { catchUp } from "./catch-up.ts";
 import { fanOut } from "./fan-out.ts";
 import { ingest1, ingest1At256, ingest100, ingest1000 } from "./ingest.ts";
@@ -17,6 +18,7 @@ export const cases: readonly Case[] = [
   ingest1,
   ingest1At256,
   wide,
+  alerts,
   redis1000,
   redis1,
   ackLatency,

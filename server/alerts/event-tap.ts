@@ -1,3 +1,4 @@
+import { otherType } from "../live-view/type-table.ts";
 import type { Evaluator, Metadata, TypeRules } from "./evaluation/evaluator.ts";
 import type { Subject } from "./evaluation/subject-table.ts";
 
@@ -8,11 +9,11 @@ const heldMax = 500_000;
 export interface Tap {
   /** Any rule looks at events. Asked once a delivery. */
   readonly active: boolean;
-  /** Undefined for a type without rules. */
-  typeRules(eventType: string): TypeRules | undefined;
+  /** Undefined for a type without rules. `index`: of the type in the live view's table, which finds the rules at once. */
+  typeRules(index: number, eventType: string): TypeRules | undefined;
   /** A device that the rules of this type have not seen. Undefined: there is no room. */
   introduce(rules: TypeRules, hashA: number, hashB: number, deviceId: string, metadata: Metadata): Subject | undefined;
-  push(subject: Subject, timeMs: number, value: number, text: string | null): void;
+  push(rules: TypeRules, subject: Subject, timeMs: number, value: number, text: string | null): void;
   /** The delivery that is being staged has left nothing. */
   rewind(): void;
   /** It is one frame of so many rows in the ring. */
@@ -37,6 +38,7 @@ export class EventTap implements Tap {
   readonly #evaluator: Evaluator;
   readonly #subjectsMax: number;
   readonly #onError: (error: unknown) => void;
+  #types: TypeRules[] = [];
   #subjects: Subject[] = [];
   #times: number[] = [];
   #values: number[] = [];
@@ -47,6 +49,9 @@ export class EventTap implements Tap {
   #committedEvents = 0;
   #committedRows = 0;
   #settledRows = 0;
+  /** Rules by the index of their type; null: the type has none. */
+  #byIndex: (TypeRules | null | undefined)[] = [];
+  #version = -1;
   #held = false;
   /** Frames, oldest first, that are durable and held back. */
   #durableFrames = 0;
@@ -61,6 +66,10 @@ export class EventTap implements Tap {
   }
 
   get active(): boolean {
+    if (this.#version !== this.#evaluator.version) {
+      this.#version = this.#evaluator.version;
+      this.#byIndex = [];
+    }
     return this.#evaluator.watchesEvents;
   }
 
@@ -75,8 +84,13 @@ export class EventTap implements Tap {
     this.#durableFrames = 0;
   }
 
-  typeRules(eventType: string): TypeRules | undefined {
-    return this.#evaluator.typeRules(eventType);
+  typeRules(index: number, eventType: string): TypeRules | undefined {
+    const known = this.#byIndex[index];
+    // Types beyond the table's limit share one index.
+    if (known !== undefined && index !== otherType) return known ?? undefined;
+    const rules = this.#evaluator.typeRules(eventType);
+    this.#byIndex[index] = rules ?? null;
+    return rules;
   }
 
   introduce(rules: TypeRules, hashA: number, hashB: number, deviceId: string, metadata: Metadata): Subject | undefined {
@@ -84,8 +98,10 @@ export class EventTap implements Tap {
     return this.#evaluator.subject(rules, hashA, hashB, () => ({ deviceId, metadata }));
   }
 
-  push(subject: Subject, timeMs: number, value: number, text: string | null): void {
+  push(rules: TypeRules, subject: Subject, timeMs: number, value: number, text: string | null): void {
     if (subject.series.length === 0) return;
+    rules.subjects.expect(subject);
+    this.#types.push(rules);
     this.#subjects.push(subject);
     this.#times.push(timeMs);
     this.#values.push(value);
@@ -95,6 +111,8 @@ export class EventTap implements Tap {
   rewind(): void {
     const kept = this.#committedEvents - this.#removed;
     if (this.#subjects.length === kept) return;
+    for (let at = kept; at < this.#subjects.length; at++) this.#settle(at);
+    this.#types.length = kept;
     this.#subjects.length = kept;
     this.#times.length = kept;
     this.#values.length = kept;
@@ -128,7 +146,8 @@ export class EventTap implements Tap {
     const from = (this.#frames[this.#durableFrames - 1]?.endEvent ?? this.#removed) - this.#removed;
     const to = (this.#frames[frames - 1] as Frame).endEvent - this.#removed;
     const count = to - from;
-    for (const list of [this.#subjects, this.#times, this.#values, this.#texts]) list.splice(from, count);
+    for (let at = from; at < to; at++) this.#settle(at);
+    for (const list of [this.#types, this.#subjects, this.#times, this.#values, this.#texts]) list.splice(from, count);
     this.#committedEvents -= count;
     this.#frames = [
       ...this.#frames.slice(0, this.#durableFrames),
@@ -148,20 +167,27 @@ export class EventTap implements Tap {
     }
     this.#removed += at;
     if (at === this.#subjects.length) {
+      this.#types.length = 0;
       this.#subjects.length = 0;
       this.#times.length = 0;
       this.#values.length = 0;
       this.#texts.length = 0;
-    } else for (const list of [this.#subjects, this.#times, this.#values, this.#texts]) list.splice(0, at);
+    } else for (const list of [this.#types, this.#subjects, this.#times, this.#values, this.#texts]) list.splice(0, at);
     if (frames === this.#frames.length) this.#frames.length = 0;
     else this.#frames.splice(0, frames);
+  }
+
+  #settle(at: number): void {
+    const subject = this.#subjects[at] as Subject;
+    if (subject.slot !== -1) (this.#types[at] as TypeRules).subjects.settle(subject);
   }
 
   /** A fault in a rule must not keep events from being acknowledged. */
   #observe(at: number, receivedMs: number): void {
     const subject = this.#subjects[at] as Subject;
     try {
-      this.#evaluator.observe(
+      this.#evaluator.decide(
+        this.#types[at] as TypeRules,
         subject,
         this.#times[at] as number,
         receivedMs,

@@ -140,8 +140,8 @@ export class Staging {
       return surrogateFault(event);
     }
     const value = event.value_float ?? Number.NaN;
-    this.#observe(event.event_type, timeMs, value);
-    if (this.#tapping) this.#tap(event.event_type, timeMs, value, before);
+    const typeIndex = this.#observe(event.event_type, timeMs, value);
+    if (this.#tapping) this.#tap(typeIndex, event.event_type, timeMs, value, before);
     if (this.#watching && this.#deps.watchedDevices.has(event.device_id)) this.#watch(before);
     return undefined;
   }
@@ -167,8 +167,8 @@ export class Staging {
     const before = encoder.byteLength;
     encoder.encodeScanned(placed, timeMs, nowMs);
     const type = this.#typeNames.nameOf(placed);
-    this.#observe(type, timeMs, placed.value);
-    if (this.#tapping) this.#tap(type, timeMs, placed.value, before);
+    const typeIndex = this.#observe(type, timeMs, placed.value);
+    if (this.#tapping) this.#tap(typeIndex, type, timeMs, placed.value, before);
     if (this.#watching && this.#deps.watchedDevices.has(placed.deviceId)) this.#watch(before);
     return undefined;
   }
@@ -201,30 +201,36 @@ export class Staging {
     if (this.#watched.length > 0) this.#watched = [];
   }
 
-  #observe(type: string, timeMs: number, value: number): void {
+  /** Gives the type's index. */
+  #observe(type: string, timeMs: number, value: number): number {
     const { types, queue } = this.#deps.aggregator;
     const encoder = this.#encoder;
     const second = timeMs === this.#nowMs ? this.#nowSecond : Math.floor(timeMs / 1000);
-    if (!queue.push(types.indexOf(type), second, value, encoder.deviceHashA, encoder.deviceHashB)) {
+    const typeIndex = types.indexOf(type);
+    if (!queue.push(typeIndex, second, value, encoder.deviceHashA, encoder.deviceHashB)) {
       this.#overflow = true;
     }
     this.#rowCount++;
+    return typeIndex;
   }
 
   /** The row at `rowStart` is decoded for the first event of a device, and for texts; for others its hashes will do. */
-  #tap(type: string, timeMs: number, value: number, rowStart: number): void {
+  #tap(typeIndex: number, type: string, timeMs: number, value: number, rowStart: number): void {
     const { tap } = this.#deps;
-    const rules = tap.typeRules(type);
+    const rules = tap.typeRules(typeIndex, type);
     if (rules === undefined) return;
+    const { subjects } = rules;
     const { deviceHashA, deviceHashB } = this.#encoder;
-    const known = rules.subjects.find(deviceHashA, deviceHashB);
-    if (known !== undefined && !rules.needsText) {
-      tap.push(known, timeMs, value, null);
+    const slot = subjects.locate(deviceHashA, deviceHashB);
+    if (slot !== -1 && !rules.needsText) {
+      const isQuiet = value >= rules.quietFrom && value <= rules.quietTo && subjects.passQuietly(slot, timeMs);
+      if (!isQuiet) tap.push(rules, subjects.at(slot), timeMs, value, null);
       return;
     }
     const event = decodeRow(new RowBinaryReader(this.#encoder.bytes(), rowStart));
-    const subject = known ?? tap.introduce(rules, deviceHashA, deviceHashB, event.device_id, event.metadata);
-    if (subject !== undefined) tap.push(subject, timeMs, value, event.value_string);
+    const subject =
+      slot === -1 ? tap.introduce(rules, deviceHashA, deviceHashB, event.device_id, event.metadata) : subjects.at(slot);
+    if (subject !== undefined) tap.push(rules, subject, timeMs, value, event.value_string);
   }
 
   #watch(rowStart: number): void {

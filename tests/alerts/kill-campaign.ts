@@ -65,6 +65,9 @@ class Campaign {
   /** What has to be told, in order. */
   readonly #expected: string[] = [];
   readonly #stopped = new Set<string>();
+  readonly #read: Line[] = [];
+  readonly #seen = new Map<string, Set<string>>();
+  #readBytes = 0;
   #service: Service;
   #receiver: Bun.Subprocess;
   #beating = true;
@@ -248,20 +251,22 @@ class Campaign {
     }
   }
 
-  #lines(): Line[] {
-    if (!existsSync(this.#file)) return [];
-    // A line that the kill cut off was not answered, and came again.
-    return readFileSync(this.#file, "utf8")
-      .split("\n")
-      .slice(0, -1)
-      .flatMap((line) => {
-        try {
-          return [JSON.parse(line) as Line];
-        } catch (error) {
-          if (error instanceof SyntaxError) return [];
-          throw error;
-        }
-      });
+  /** What the receiver has written so far; only what is new is read. */
+  #lines(): readonly Line[] {
+    if (!existsSync(this.#file)) return this.#read;
+    const text = readFileSync(this.#file).subarray(this.#readBytes).toString();
+    const end = text.lastIndexOf("\n") + 1;
+    this.#readBytes += Buffer.byteLength(text.slice(0, end));
+    for (const line of text.slice(0, end).split("\n")) {
+      const parsed = parseLine(line);
+      if (parsed === null) continue;
+      this.#read.push(parsed);
+      for (const { id, device_id } of parsed.alerts) {
+        const name = `${parsed.type} ${device_id}`;
+        this.#seen.set(name, (this.#seen.get(name) ?? new Set()).add(id));
+      }
+    }
+    return this.#read;
   }
 
   async #told(type: Line["type"], devices: readonly string[]): Promise<void> {
@@ -270,14 +275,13 @@ class Campaign {
     for (const name of this.#expected) if (name.startsWith(type)) wanted.set(name, (wanted.get(name) ?? 0) + 1);
     await until(
       `${devices.length} told of ${type}`,
-      () => {
-        const seen = new Map<string, Set<string>>();
-        for (const line of this.#lines())
-          for (const { id, device_id } of line.alerts) {
-            const name = `${line.type} ${device_id}`;
-            seen.set(name, (seen.get(name) ?? new Set()).add(id));
-          }
-        return devices.every((id) => (seen.get(`${type} ${id}`)?.size ?? 0) >= (wanted.get(`${type} ${id}`) ?? 0));
+      async () => {
+        this.#lines();
+        const isTold = (id: string): boolean =>
+          (this.#seen.get(`${type} ${id}`)?.size ?? 0) >= (wanted.get(`${type} ${id}`) ?? 0);
+        if (devices.every(isTold)) return true;
+        await Bun.sleep(200);
+        return false;
       },
       settleMs,
     ).catch(async (error) => {
@@ -299,6 +303,16 @@ class Campaign {
     list.sort((a, b) => a - b);
     const at = (share: number): number => list[Math.min(list.length - 1, Math.floor(share * list.length))] ?? 0;
     return { count: list.length, p50: at(0.5), p99: at(0.99), max: at(1) };
+  }
+}
+
+/** Null: a line that a kill cut off. It was not answered, and came again. */
+function parseLine(line: string): Line | null {
+  try {
+    return line === "" ? null : (JSON.parse(line) as Line);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
   }
 }
 

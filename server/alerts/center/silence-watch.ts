@@ -15,6 +15,11 @@ interface Watched extends Timed {
 
 /** An event that was taken just before the deadline becomes durable just after it. */
 const graceMs = 250;
+/**
+ * The time of a receipt comes from another clock and from ClickHouse, and is not the same to the millisecond twice. A device that
+ * was silent is heard at least a second later, the shortest time that a rule can have.
+ */
+const jitterMs = 500;
 const watchedMax = 1_000_000;
 /** How often the whole fleet is looked at for devices that have come under a rule. */
 const lookMs = 10_000;
@@ -126,7 +131,7 @@ export class SilenceWatch {
       return;
     }
     const alarm = this.#alarmOf(watched);
-    if (alarm !== undefined && device.heardMs <= alarm.startedMs) {
+    if (alarm !== undefined && device.heardMs <= alarm.startedMs - jitterMs) {
       // An earlier run found it silent. How long this service was down meanwhile makes no difference to that.
       this.#markSilent(watched, device.heardMs);
       return;
@@ -159,7 +164,7 @@ export class SilenceWatch {
     for (const watched of this.#silentCursor.splice(-silentLooks)) {
       if (!this.#silent.has(watched)) continue;
       const device = directory.find(watched.deviceId);
-      if (device === null || device.heardMs <= (watched.silentFromMs ?? 0)) continue;
+      if (device === null || device.heardMs <= (watched.silentFromMs ?? 0) + jitterMs) continue;
       this.#silent.delete(watched);
       watched.silentFromMs = null;
       evaluator.judge(watched.rule, watched.deviceId, false, null, Math.min(device.heardMs, nowMs));

@@ -43,6 +43,12 @@ export interface TypeRules {
   readonly subjects: SubjectTable;
   /** A rule looks at texts. */
   readonly needsText: boolean;
+  /**
+   * A value from `quietFrom` to `quietTo` changes nothing at a device without an alarm; NaN: every event has to be looked at,
+   * because a rule has a window, a text, or a series of several devices.
+   */
+  readonly quietFrom: number;
+  readonly quietTo: number;
 }
 
 export interface EvaluatorOptions {
@@ -70,6 +76,8 @@ export class Evaluator {
   readonly #skipped = new Map<string, number>();
   readonly #seriesOfRule = new Map<string, number>();
   #types = new Map<string, TypeRules>();
+  /** Differs whenever `typeRules` may answer otherwise. */
+  version = 0;
   #rules = new Map<string, CompiledRule>();
   /** Series of windows made before then lack what came before the start. */
   #untrustedFromMs: number | null = null;
@@ -120,6 +128,8 @@ export class Evaluator {
    * the rules anew with their next event; series of rules that stay are kept.
    */
   setRules(rules: readonly CompiledRule[], nowMs: number): void {
+    this.version++;
+    this.#catchUp();
     const before = this.#rules;
     this.#rules = new Map(rules.map((rule) => [rule.id, rule]));
     for (const series of [...this.#series.values()]) {
@@ -144,6 +154,7 @@ export class Evaluator {
           rules: list,
           subjects: new SubjectTable(),
           needsText: list.some(({ test }) => test.kind === "text"),
+          ...quietRange(list),
         },
       ]),
     );
@@ -191,9 +202,25 @@ export class Evaluator {
     if (known !== undefined) return known;
     const { deviceId, metadata } = describe();
     const series = this.#bind(type, deviceId, this.#deps.metadataOf(deviceId) ?? metadata);
-    const subject: Subject = { deviceId, hashA, hashB, series };
+    const subject: Subject = { deviceId, hashA, hashB, series, slot: -1 };
     type.subjects.add(subject);
     return subject;
+  }
+
+  /** An event that the table has not passed as quiet. */
+  decide(
+    type: TypeRules,
+    subject: Subject,
+    timeMs: number,
+    receivedMs: number,
+    value: number,
+    text: string | null,
+  ): void {
+    // The device was forgotten while the event was on its way. After a change of rules the series that stayed are decided on.
+    if (subject.slot === -1) return;
+    catchUp(subject, type.subjects.clockOf(subject));
+    this.observe(subject, timeMs, receivedMs, value, text);
+    type.subjects.settle(subject);
   }
 
   /** `text` null: the event has none. */
@@ -274,6 +301,7 @@ export class Evaluator {
   /** Forgets devices that are at rest and have sent nothing since `beforeMs`; gives how many series that were. */
   forget(beforeMs: number): number {
     const count = this.#series.size;
+    this.#catchUp();
     for (const type of this.#types.values()) {
       const staying = type.subjects.all.filter(({ series }) =>
         series.some((each) => each.phase !== "inactive" || each.clockMs + each.lagMs >= beforeMs),
@@ -285,6 +313,11 @@ export class Evaluator {
     }
     if (this.#series.size < count) this.#skipped.clear();
     return count - this.#series.size;
+  }
+
+  #catchUp(): void {
+    for (const { subjects } of this.#types.values())
+      for (const subject of subjects.all) catchUp(subject, subjects.clockOf(subject));
   }
 
   #bind(type: TypeRules, deviceId: string, metadata: Metadata): Series[] {
@@ -332,6 +365,23 @@ export class Evaluator {
     pass(series, nowMs, this.#change);
     this.#deadlines.schedule(series);
   }
+}
+
+/** Quiet events have moved the table's clock alone. */
+function catchUp({ series }: Subject, clockMs: number): void {
+  for (const each of series)
+    if (!each.isShared && each.window === null && clockMs > each.clockMs) each.clockMs = clockMs;
+}
+
+function quietRange(rules: readonly EventRule[]): Pick<TypeRules, "quietFrom" | "quietTo"> {
+  const range = { quietFrom: Number.NEGATIVE_INFINITY, quietTo: Number.POSITIVE_INFINITY };
+  for (const { test } of rules) {
+    if (test.kind !== "value" || test.measure !== "last" || test.by.by !== "device")
+      return { quietFrom: Number.NaN, quietTo: Number.NaN };
+    range.quietFrom = Math.max(range.quietFrom, test.thresholds.below);
+    range.quietTo = Math.min(range.quietTo, test.thresholds.above);
+  }
+  return range;
 }
 
 /** For how long a device may say nothing under a rule of silence; null: its interval is not known, so nothing is decided. */

@@ -48,7 +48,7 @@ export class Series implements PhaseState, Timed {
   clockMs = Number.NEGATIVE_INFINITY;
   lagMs = 0;
   value: number | string | null = null;
-  /** Mean time between events, of the newest ones; 0: not known. */
+  /** Mean time between the newest events; 0: not known. */
   gapMs = 0;
   /** Until then a window that lacks what came before is not judged. */
   trustedMs = Number.NEGATIVE_INFINITY;
@@ -143,7 +143,9 @@ function isOutside(thresholds: Thresholds, value: number, held: boolean): boolea
 
 function tick(series: Series, atMs: number, receivedMs: number): void {
   const gapMs = atMs - series.clockMs;
-  if (gapMs < Number.POSITIVE_INFINITY) series.gapMs += (gapMs - series.gapMs) / (series.gapMs === 0 ? 1 : 8);
+  // At rest the newest gap will do: quiet events leave no more than their time.
+  const weight = series.phase === "inactive" || series.gapMs === 0 ? 1 : 8;
+  if (gapMs < Number.POSITIVE_INFINITY) series.gapMs += (gapMs - series.gapMs) / weight;
   series.clockMs = atMs;
   series.lagMs = series.isShared ? 0 : receivedMs - atMs;
 }
