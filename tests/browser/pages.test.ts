@@ -120,9 +120,9 @@ describe.skipIf(noChromium)("pages", () => {
         await page.locator(".explore-main .apexcharts-series path").first().waitFor();
         const range = (): Promise<string | null> => page.locator(".time-button").textContent();
         expect(await range()).toBe("1 Jan, 00:00 – 1 Jan, 06:00");
-        expect(await page.getByRole("combobox").inputValue()).toBe("p95");
+        expect(await page.getByLabel("Metric").inputValue()).toBe("p95");
         expect(await page.getByPlaceholder("All devices").inputValue()).toBe("sensor-000001");
-        expect(await page.getByLabel("Compare with the period before").isChecked()).toBe(true);
+        expect(await page.getByLabel("Compare with the previous period").isChecked()).toBe(true);
         expect(await page.locator(".type-choice input:checked").count()).toBe(2);
         expect(await page.locator(".explore-main .apexcharts-series").count()).toBe(4);
         await page.getByRole("button", { name: "Zoom out" }).click();

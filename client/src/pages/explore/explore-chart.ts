@@ -2,7 +2,8 @@ import ApexCharts, { type ApexOptions } from "apexcharts";
 import "apexcharts/dist/apexcharts.css";
 import { afterPaint } from "../../charts/after-paint.ts";
 import { dashes, seriesColor } from "../../charts/palette.ts";
-import { formatCompact, formatTime, formatValue, type TimeZone } from "../../ui/format.ts";
+import { formatTime, type TimeZone } from "../../ui/format.ts";
+import type { Unit } from "../../ui/units.ts";
 
 export interface ExploreSeries {
   name: string;
@@ -16,6 +17,7 @@ export interface ExploreChartSpec {
   dark: boolean;
   zone: TimeZone;
   ink: { text: string; grid: string; accent: string; surface: string };
+  unit: Unit;
   onZoom(fromMs: number, toMs: number): void;
 }
 
@@ -108,7 +110,7 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
     yaxis: {
       labels: {
         style: { colors: spec.ink.text, fontSize: "11px" },
-        formatter: (value: number) => formatCompact(value),
+        formatter: (value: number) => spec.unit.formatAxis(value),
         minWidth: 44,
       },
     },
@@ -117,15 +119,17 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
       intersect: false,
       theme: spec.dark ? "dark" : "light",
       x: { formatter: (value: number) => formatTime(value, spec.zone, "full") },
-      y: { formatter: (value: number) => formatValue(value) },
+      y: { formatter: (value: number) => spec.unit.format(value) },
     },
   };
   let chart: ApexCharts | undefined;
   let ready: Promise<void> = Promise.resolve();
   let stopped = false;
+  let newest = 0;
 
   return {
     draw(series, { fromMs, toMs, zeroBased }) {
+      const own = ++newest;
       const shown: ApexOptions = {
         series: series.map(({ name, points }) => ({ name, data: points })),
         colors: series.map(({ slot, previous }) => seriesColor(slot, spec.dark) + (previous ? "99" : "")),
@@ -139,7 +143,8 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
         yaxis: { ...base.yaxis, min: zeroBased ? 0 : undefined } as ApexYAxis,
       };
       ready = ready.then(async () => {
-        if (stopped) return;
+        // A drawing that waited while a newer one came would bring an older range back: a zoom undone.
+        if (stopped || own !== newest) return;
         if (chart) {
           await chart.updateOptions({ ...shown, xaxis: { min: fromMs, max: toMs } }, false, false);
           return;

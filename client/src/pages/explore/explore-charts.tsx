@@ -1,6 +1,7 @@
-import { createEffect, type JSX, on, onCleanup } from "solid-js";
+import { createEffect, type JSX, on, onCleanup, Show } from "solid-js";
 import { useApp } from "../../app/context.tsx";
 import { chartInk } from "../../charts/ink.ts";
+import type { Unit } from "../../ui/units.ts";
 import {
   type BrushChart,
   type ExploreChart,
@@ -10,13 +11,16 @@ import {
 } from "./explore-chart.ts";
 
 export interface ExploreChartsProps {
+  /** There is an answer. Before it nothing is drawn: an empty chart first would cost a whole second drawing. */
+  known: boolean;
   series: ExploreSeries[];
   /** The y axis starts at zero; otherwise it fits the values. */
   zeroBased: boolean;
   fromMs: number;
   toMs: number;
-  /** Undefined while the surroundings are not known yet. */
-  brush: { points: { x: number; y: number | null }[]; fromMs: number; toMs: number } | undefined;
+  unit: Unit;
+  /** Undefined while the surroundings are not known yet; `none`: another chart of the page has the brush. */
+  brush: { points: { x: number; y: number | null }[]; fromMs: number; toMs: number } | undefined | "none";
   label: string;
   onZoom(fromMs: number, toMs: number): void;
   onReady(png: () => Promise<string>): void;
@@ -26,7 +30,7 @@ export interface ExploreChartsProps {
 export default function ExploreCharts(props: ExploreChartsProps): JSX.Element {
   const { preferences } = useApp();
   let host!: HTMLDivElement;
-  let brushHost!: HTMLDivElement;
+  let brushHost: HTMLDivElement | undefined;
   let chart: ExploreChart | undefined;
   let brush: BrushChart | undefined;
   const stop = (): void => {
@@ -34,17 +38,25 @@ export default function ExploreCharts(props: ExploreChartsProps): JSX.Element {
     brush?.stop();
   };
   const draw = (): void => {
-    if (props.series.length > 0) chart?.draw(props.series, props);
+    if (!props.known) return;
+    chart?.draw(props.series, { fromMs: props.fromMs, toMs: props.toMs, zeroBased: props.zeroBased });
   };
   const drawBrush = (): void => {
-    if (props.brush) brush?.draw(props.brush.points, { fromMs: props.fromMs, toMs: props.toMs }, props.brush);
+    if (props.brush && props.brush !== "none")
+      brush?.draw(props.brush.points, { fromMs: props.fromMs, toMs: props.toMs }, props.brush);
   };
   createEffect(
-    on([preferences.dark, preferences.zone], ([dark, zone]) => {
+    on([preferences.dark, preferences.zone, () => props.unit.key], ([dark, zone]) => {
       stop();
-      const spec = { dark, zone, ink: chartInk(host), onZoom: (from: number, to: number) => props.onZoom(from, to) };
+      const spec = {
+        dark,
+        zone,
+        ink: chartInk(host),
+        unit: props.unit,
+        onZoom: (from: number, to: number) => props.onZoom(from, to),
+      };
       chart = makeExploreChart(host, spec);
-      brush = makeBrushChart(brushHost, spec);
+      brush = brushHost && makeBrushChart(brushHost, spec);
       draw();
       drawBrush();
       const current = chart;
@@ -59,9 +71,11 @@ export default function ExploreCharts(props: ExploreChartsProps): JSX.Element {
       <div class="chart explore-main" role="img" aria-label={props.label}>
         <div class="apex-host" ref={host} />
       </div>
-      <div class="explore-brush">
-        <div class="apex-host" ref={brushHost} aria-hidden="true" />
-      </div>
+      <Show when={props.brush !== "none"}>
+        <div class="explore-brush">
+          <div class="apex-host" ref={(element) => (brushHost = element)} aria-hidden="true" />
+        </div>
+      </Show>
     </>
   );
 }
