@@ -29,6 +29,8 @@ export interface LoadResult {
   failed: number;
   firstFailure: string | null;
   latency: Latency;
+  /** Of those that were refused, likewise. */
+  refusedLatency: Latency;
   /** Latency by window of `windowSeconds`, if asked for. */
   windows: Latency[];
   /** How late the generator itself was: scheduled start to write. Open loop only. */
@@ -95,6 +97,7 @@ async function generate(
     failed: 0,
     firstFailure: null,
     latency: createLatency(),
+    refusedLatency: createLatency(),
     windows: [],
     lag: createLatency(),
     generatorCpu: 0,
@@ -181,6 +184,7 @@ async function generate(
       result.bodyBytes += request.bodyBytes;
     } else if (status === 503 || status === 429) {
       result.refused++;
+      result.refusedLatency.record((nowNs - connection.dueNs) / 1000);
       setTimeout(goOn, retryRefusedMs, socket);
       return;
     } else {

@@ -5,6 +5,7 @@ import { catchUp } from "./catch-up.ts";
 import { fanOut } from "./fan-out.ts";
 import { ingest1, ingest1At256, ingest100, ingest1000 } from "./ingest.ts";
 import { liveLatency } from "./live-latency.ts";
+import { overload } from "./overload.ts";
 import { redis1, redis1000 } from "./redis.ts";
 import { soak } from "./soak.ts";
 import { start } from "./start.ts";
@@ -24,6 +25,7 @@ export const cases: readonly Case[] = [
   ackLatency,
   liveLatency,
   fanOut,
+  overload,
   catchUp,
   soak,
 ];
