@@ -1,3 +1,4 @@
+import { Arena } from "./arena.ts";
 import { DeviceStates } from "./device-states.ts";
 import { createEventBlock } from "./event-block.ts";
 import type { NativeBlock } from "./native-block.ts";
@@ -14,12 +15,18 @@ export interface BatchBlocks {
 
 /**
  * Makes the blocks of so many rows (RowBinary). Whether there are states depends on `wantsStates` and on the rows alone: it decides
- * the batch's tokens, so a repetition has to come to the same.
+ * the batch's tokens, so a repetition has to come to the same. The blocks lie in the arena, up to the next batch.
  */
-export function createBatchBlocks(bytes: Uint8Array, rowCount: number, wantsStates: boolean): BatchBlocks {
-  const table = new RowTable(bytes, rowCount);
+export function createBatchBlocks(
+  bytes: Uint8Array,
+  rowCount: number,
+  wantsStates: boolean,
+  arena = new Arena(),
+): BatchBlocks {
+  arena.reset();
+  const table = new RowTable(bytes, rowCount, arena);
   const ranks = table.devices.ranks();
-  const events = createEventBlock(table, sortRows(table, ranks));
+  const events = createEventBlock(table, sortRows(table, ranks, arena), arena);
   if (!wantsStates) return { events, states: null };
   const rollups = new RollupStates(table);
   if (rollups.outOfRange) return { events, states: null };

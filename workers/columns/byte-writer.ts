@@ -1,3 +1,5 @@
+import type { Arena } from "./arena.ts";
+
 const two32 = 2 ** 32;
 /** Below this many bytes a loop beats `set`, which makes a view first. */
 const shortBytes = 32;
@@ -11,9 +13,9 @@ export class ByteWriter {
   #view: DataView;
   #length = 0;
 
-  constructor(capacity: number) {
-    this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
+  constructor(capacity: number, arena?: Arena) {
+    this.#bytes = arena === undefined ? new Uint8Array(capacity) : arena.bytes(capacity);
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, capacity);
   }
 
   get length(): number {

@@ -1,11 +1,12 @@
+import type { Arena } from "./arena.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { createNativeBlock, DictionaryColumn, type NativeBlock } from "./native-block.ts";
 import { lengthBytes, type RowTable, readLength } from "./row-table.ts";
 
 /** The rows as a block of `telemetry_events`, in the given order. */
-export function createEventBlock(table: RowTable, order: Uint32Array): NativeBlock {
+export function createEventBlock(table: RowTable, order: Uint32Array, arena: Arena): NativeBlock {
   const { rowCount } = table;
-  const columns = new EventColumns(table);
+  const columns = new EventColumns(table, arena);
   for (let index = 0; index < rowCount; index++) columns.add(order[index] as number);
   return columns.block();
 }
@@ -25,20 +26,20 @@ class EventColumns {
   readonly #metadataValues: ByteWriter;
   #pairs = 0;
 
-  constructor(table: RowTable) {
+  constructor(table: RowTable, arena: Arena) {
     const { rowCount } = table;
     this.#table = table;
-    this.#timestamps = new ByteWriter(rowCount * 8);
-    this.#received = new ByteWriter(rowCount * 8);
-    this.#devices = new ByteWriter(table.deviceBytes);
-    this.#types = new DictionaryColumn(table.types.encode(), table.types.count, rowCount);
-    this.#valueNulls = new ByteWriter(rowCount);
-    this.#values = new ByteWriter(rowCount * 8);
-    this.#textNulls = new ByteWriter(rowCount);
-    this.#texts = new ByteWriter(rowCount + table.textBytes);
-    this.#pairEnds = new ByteWriter(rowCount * 8);
-    this.#metadataKeys = new ByteWriter(table.metadataBytes);
-    this.#metadataValues = new ByteWriter(table.metadataBytes);
+    this.#timestamps = new ByteWriter(rowCount * 8, arena);
+    this.#received = new ByteWriter(rowCount * 8, arena);
+    this.#devices = new ByteWriter(table.deviceBytes, arena);
+    this.#types = new DictionaryColumn(table.types.encode(), table.types.count, rowCount, arena);
+    this.#valueNulls = new ByteWriter(rowCount, arena);
+    this.#values = new ByteWriter(rowCount * 8, arena);
+    this.#textNulls = new ByteWriter(rowCount, arena);
+    this.#texts = new ByteWriter(rowCount + table.textBytes, arena);
+    this.#pairEnds = new ByteWriter(rowCount * 8, arena);
+    this.#metadataKeys = new ByteWriter(table.metadataBytes, arena);
+    this.#metadataValues = new ByteWriter(table.metadataBytes, arena);
   }
 
   add(row: number): void {

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, rmSync, unlinkSync, writev
 import { join } from "node:path";
 import { realFiles } from "../journal/files.ts";
 import { createBody } from "../journal/segment-body.ts";
+import { Arena } from "./arena.ts";
 import { createBatchBlocks } from "./batch-blocks.ts";
 import type { NativeBlock } from "./native-block.ts";
 import type { ColumnRequest, MadeBlock, MadeColumns, RowSource } from "./protocol.ts";
@@ -10,9 +11,10 @@ import type { ColumnRequest, MadeBlock, MadeColumns, RowSource } from "./protoco
 const piecesPerWrite = 512;
 const blockSuffix = ".native";
 
-/** Reads the rows and makes their blocks. Keeps its buffer, so that a batch does not need fresh memory each time. */
+/** Reads the rows and makes their blocks. Keeps its memory, so that a batch does not need fresh one each time. */
 export function createColumnWork(): (request: ColumnRequest) => Promise<MadeColumns> {
   let buffer = new Uint8Array(0);
+  const arena = new Arena();
 
   async function readSource(source: RowSource): Promise<Uint8Array> {
     const chunks = source.kind === "bytes" ? source.chunks : chunksOf(source);
@@ -30,7 +32,7 @@ export function createColumnWork(): (request: ColumnRequest) => Promise<MadeColu
   }
 
   return async ({ id, source, rowCount, wantsStates, directory }) => {
-    const { events, states } = createBatchBlocks(await readSource(source), rowCount, wantsStates);
+    const { events, states } = createBatchBlocks(await readSource(source), rowCount, wantsStates, arena);
     const keep = (name: string, block: NativeBlock): MadeBlock => {
       if (directory === null) return { kind: "bytes", pieces: block.map((piece) => new Uint8Array(piece)) };
       const path = join(directory, `${id}-${name}${blockSuffix}`);

@@ -1,3 +1,4 @@
+import type { Arena } from "./arena.ts";
 import { ByteWriter } from "./byte-writer.ts";
 
 /**
@@ -48,11 +49,11 @@ export class DictionaryColumn {
   #rows = 0;
 
   /** `keys`: the strings of all ids, each with its length, in the order of the ids. */
-  constructor(keys: Uint8Array, keyCount: number, rowCapacity: number) {
+  constructor(keys: Uint8Array, keyCount: number, rowCapacity: number, arena?: Arena) {
     this.#keys = keys;
     this.#keyCount = keyCount;
     this.#width = keyCount + 1 <= 0xff ? 1 : keyCount + 1 <= 0xffff ? 2 : 4;
-    this.#indexes = new ByteWriter(rowCapacity * this.#width);
+    this.#indexes = new ByteWriter(rowCapacity * this.#width, arena);
   }
 
   add(id: number): void {

@@ -1,3 +1,4 @@
+import type { Arena } from "./arena.ts";
 import type { RowTable } from "./row-table.ts";
 
 const bucketMs = 600_000;
@@ -8,13 +9,13 @@ const runMaxRows = 64;
  * The rows in the order of the table's key (ddl/001_telemetry_events.sql): ten minutes, device, time. A block that is sorted
  * already costs ClickHouse one look; one that is not is sorted there, so this may leave a few rows for it.
  */
-export function sortRows(table: RowTable, deviceRanks: Uint32Array): Uint32Array {
+export function sortRows(table: RowTable, deviceRanks: Uint32Array, arena: Arena): Uint32Array {
   const { rowCount, deviceIds, timestamps } = table;
-  const ranks = new Uint32Array(rowCount);
+  const ranks = arena.uint32s(rowCount);
   for (let row = 0; row < rowCount; row++) ranks[row] = deviceRanks[deviceIds[row] as number] as number;
-  const byDevice = countingSort(null, ranks, table.devices.count);
-  const { buckets, count } = bucketsOf(timestamps);
-  const order = count === 1 ? byDevice : countingSort(byDevice, buckets, count);
+  const byDevice = countingSort(null, ranks, table.devices.count, arena);
+  const { buckets, count } = bucketsOf(timestamps, arena);
+  const order = count === 1 ? byDevice : countingSort(byDevice, buckets, count, arena);
   let start = 0;
   for (let end = 1; end <= rowCount; end++) {
     const [first, next] = [order[start] as number, order[end] as number];
@@ -26,12 +27,12 @@ export function sortRows(table: RowTable, deviceRanks: Uint32Array): Uint32Array
 }
 
 /** Stable: rows of one key stay in the order that they had. `order` null: that of the rows themselves. */
-function countingSort(order: Uint32Array | null, keys: Uint32Array, keyCount: number): Uint32Array {
+function countingSort(order: Uint32Array | null, keys: Uint32Array, keyCount: number, arena: Arena): Uint32Array {
   const rowCount = keys.length;
   const next = new Uint32Array(keyCount + 1);
   for (let row = 0; row < rowCount; row++) (next[(keys[row] as number) + 1] as number)++;
   for (let key = 1; key <= keyCount; key++) next[key] = (next[key] as number) + (next[key - 1] as number);
-  const sorted = new Uint32Array(rowCount);
+  const sorted = arena.uint32s(rowCount);
   for (let index = 0; index < rowCount; index++) {
     const row = order === null ? index : (order[index] as number);
     const key = keys[row] as number;
@@ -43,9 +44,9 @@ function countingSort(order: Uint32Array | null, keys: Uint32Array, keyCount: nu
 }
 
 /** For each row the place of its ten minutes among those that occur. */
-function bucketsOf(timestamps: Float64Array): { buckets: Uint32Array; count: number } {
+function bucketsOf(timestamps: Float64Array, arena: Arena): { buckets: Uint32Array; count: number } {
   const ids = new Map<number, number>();
-  const buckets = new Uint32Array(timestamps.length);
+  const buckets = arena.uint32s(timestamps.length);
   let last = Number.NaN;
   let id = 0;
   for (let row = 0; row < timestamps.length; row++) {

@@ -1,4 +1,5 @@
 import { TruncatedRowError } from "../../contract/row.ts";
+import type { Arena } from "./arena.ts";
 import { StringIds } from "./string-ids.ts";
 
 const two32 = 2 ** 32;
@@ -27,18 +28,18 @@ export class RowTable {
   metadataBytes = 0;
 
   /** Throws `TruncatedRowError` when the bytes are not exactly so many rows. */
-  constructor(bytes: Uint8Array, rowCount: number) {
+  constructor(bytes: Uint8Array, rowCount: number, arena: Arena) {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.devices = new StringIds(bytes);
     this.types = new StringIds(bytes);
     this.rowCount = rowCount;
-    this.rowAt = new Uint32Array(rowCount);
-    this.valueAt = new Uint32Array(rowCount);
-    this.metadataAt = new Uint32Array(rowCount);
-    this.timestamps = new Float64Array(rowCount);
-    this.deviceIds = new Uint32Array(rowCount);
-    this.typeIds = new Uint32Array(rowCount);
+    this.rowAt = arena.uint32s(rowCount);
+    this.valueAt = arena.uint32s(rowCount);
+    this.metadataAt = arena.uint32s(rowCount);
+    this.timestamps = arena.float64s(rowCount);
+    this.deviceIds = arena.uint32s(rowCount);
+    this.typeIds = arena.uint32s(rowCount);
     let at = 0;
     for (let row = 0; row < rowCount; row++) at = this.#readRow(row, at);
     if (at !== bytes.length) throw new TruncatedRowError(`${rowCount} rows end at byte ${at} of ${bytes.length}`);
