@@ -89,7 +89,7 @@ function readPoint(match: RegExpExecArray, line: number, options: ReferenceOptio
   return {
     line,
     device,
-    tags,
+    tags: tags.filter(([key]) => key !== "device_id" || deviceTag !== "device_id"),
     fields: [...fields.values()],
     timeMs: time === undefined ? null : toMilliseconds(BigInt(time), options.precision),
   };

@@ -10,9 +10,13 @@ import {
   waitUntil,
 } from "../processes.ts";
 import { type ClickHouseAddress, projectRoot, queryTotals } from "../scratch-clickhouse.ts";
-import { createJsonRequest, type RunningTarget, type StoredTotals, type Target } from "../target.ts";
+import { createJsonRequest, createLineRequest, type RunningTarget, type StoredTotals, type Target } from "../target.ts";
 
 export interface SluiceOptions {
+  /** What it is called in the report, where there are several. */
+  name?: string;
+  /** Takes the events as line protocol instead of JSON. */
+  lines?: boolean;
   /** Settings by INTERFACE's names, over the defaults. */
   settings?: Record<string, string>;
   /** Another checkout of the project than this one. */
@@ -30,7 +34,7 @@ export interface RunningSluice {
 /** The service under test, with its embedded ClickHouse, as anybody would start it. */
 export function createSluice(options: SluiceOptions = {}): Target<RunningTarget & RunningSluice> {
   return {
-    name: "sluice",
+    name: options.name ?? "sluice",
     missing: () => null,
     async start() {
       const directory = createTemporaryDirectory("sluice");
@@ -39,7 +43,10 @@ export function createSluice(options: SluiceOptions = {}): Target<RunningTarget 
       return {
         ...sluice,
         processes: [sluice.process],
-        encode: (batch) => createJsonRequest(sluice.port, batch),
+        encode: (batch) =>
+          options.lines
+            ? createLineRequest(sluice.port, "/write?db=bench", batch)
+            : createJsonRequest(sluice.port, batch),
         stored: () => readStored(sluice.clickHouse),
         queryableOnAnswer: false,
         async stop() {

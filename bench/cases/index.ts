@@ -3,6 +3,7 @@ import { ackLatency } from "./ack-latency.ts";
 import { alerts } from "./alerts.ts";
 import { catchUp } from "./catch-up.ts";
 import { fanOut } from "./fan-out.ts";
+import { influx1000 } from "./influx.ts";
 import { ingest1, ingest1At256, ingest100, ingest1000 } from "./ingest.ts";
 import { liveLatency } from "./live-latency.ts";
 import { overload } from "./overload.ts";
@@ -15,6 +16,7 @@ import { wide } from "./wide.ts";
 export const cases: readonly Case[] = [
   start,
   ingest1000,
+  influx1000,
   ingest100,
   ingest1,
   ingest1At256,

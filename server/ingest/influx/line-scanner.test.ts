@@ -207,6 +207,7 @@ describe("line protocol", () => {
     String.raw`m,t=C:\dir v=1`,
     String.raw`m k\"x=1`,
     "mé,host=Zürich ü=1",
+    `${"x".repeat(125)}🚀 é=1`,
     "m,host=🚀 v=1",
     "m v=1,v=2",
     "m v=1 -1",

@@ -39,6 +39,10 @@ const fnvPrime = 0x01000193;
 const isSpecial = Uint8Array.from({ length: 256 }, (_, byte) =>
   Number(byte === comma || byte === space || byte === equals || byte === backslash || byte === newline),
 );
+const among = (...bytes: number[]) => Uint8Array.from({ length: 256 }, (_, byte) => Number(bytes.includes(byte)));
+/** What a backslash makes plain: in tags, and in names of measurements and fields. */
+const isTagEscape = among(comma, space, equals);
+const isNameEscape = among(comma, space, equals, quote);
 const isNumberByte = Uint8Array.from({ length: 256 }, (_, byte) =>
   Number((byte >= zero && byte <= 57) || [dot, minus, 43, 69, 101].includes(byte)),
 );
@@ -51,6 +55,7 @@ const uint64Max = 2n ** 64n - 1n;
 /** The composed event type stands at the scratch's start; no accepted one is longer. */
 const typeBytes = 4 * limits.eventTypeCharacters + 4;
 const valueName = new TextEncoder().encode("value");
+const deviceName = new TextEncoder().encode("device_id");
 
 const booleans: Readonly<Record<string, number>> = {
   t: 1,
@@ -67,8 +72,8 @@ const booleans: Readonly<Record<string, number>> = {
 
 /**
  * Reads line protocol straight from a body's bytes: `next` moves to the next point, `select` to one of its fields, and the
- * scanner then is that field's event. Names and strings are unescaped into `bytes`, a scratch buffer of the scanner's own,
- * so an escape costs no detour. `testing/line-protocol-reference.ts` says the same by way of strings and objects; a test
+ * scanner then is that field's event. The body is copied into `bytes`, behind the place where event types are composed; names
+ * stay where they are, and what has escapes is unescaped in place, so neither costs a detour. `testing/line-protocol-reference.ts` says the same by way of strings and objects; a test
  * compares the two on anything.
  */
 export class LineScanner implements PlacedEvent {
@@ -95,9 +100,10 @@ export class LineScanner implements PlacedEvent {
 
   #body: Uint8Array = new Uint8Array(0);
   #options: LineOptions = { precision: "ns", deviceTags: [], place: null };
+  /** Where the body begins and ends in `bytes`; all places below are in there, too. */
+  #bodyStart = 0;
+  #bodyEnd = 0;
   #at = 0;
-  /** Where the next thing is written in the scratch. */
-  #to = 0;
   #lineStart = 0;
   #countedTo = 0;
   #counted = 1;
@@ -111,44 +117,54 @@ export class LineScanner implements PlacedEvent {
   open(body: Uint8Array, options: LineOptions): void {
     this.#body = body;
     this.#options = options;
-    this.#at = 0;
-    this.#lineStart = 0;
-    this.#countedTo = 0;
-    this.#counted = 1;
     const place = options.place ?? emptyBytes;
-    const needed = typeBytes + place.length + body.length;
-    if (this.bytes.length < needed) this.bytes = new Uint8Array(Math.max(needed, 1 << 16));
+    const start = typeBytes + place.length;
+    const end = start + body.length;
+    if (this.bytes.length <= end) this.bytes = new Uint8Array(Math.max(end + 1, 1 << 16));
     this.bytes.set(place, typeBytes);
+    this.bytes.set(body, start);
+    // A line end behind the last line, so that no loop needs to ask where the body ends but that within a string.
+    this.bytes[end] = newline;
     this.#placeStart = typeBytes;
-    this.#placeEnd = typeBytes + place.length;
+    this.#placeEnd = start;
+    this.#bodyStart = start;
+    this.#bodyEnd = end;
+    this.#at = start;
+    this.#lineStart = start;
+    this.#countedTo = start;
+    this.#counted = 1;
   }
 
   /** The bytes of the line at hand, without its end. */
   get line(): Uint8Array {
-    return this.#body.subarray(this.#lineStart, this.#at);
+    return this.#body.subarray(this.#lineStart - this.#bodyStart, this.#at - this.#bodyStart);
   }
 
   /** The line at hand, from 1, as an editor counts. */
   get lineNumber(): number {
     for (; this.#countedTo < this.#lineStart; this.#countedTo++) {
-      if (this.#body[this.#countedTo] === newline) this.#counted++;
+      if (this.#body[this.#countedTo - this.#bodyStart] === newline) this.#counted++;
     }
     return this.#counted;
   }
 
   next(): LineStep {
-    const body = this.#body;
+    const { bytes } = this;
+    const end = this.#bodyEnd;
     for (;;) {
-      if (this.#at < body.length && body[this.#at] === newline) this.#at++;
-      while (isBlank(body[this.#at])) this.#at++;
+      if (this.#at < end && bytes[this.#at] === newline) this.#at++;
+      this.#skipBlanks();
       if (this.#atLineEnd()) this.#skipCarriageReturn();
-      if (this.#at >= body.length) return "end";
-      if (body[this.#at] === newline) continue;
+      if (this.#at >= end) return "end";
+      if (bytes[this.#at] === newline) continue;
       this.#lineStart = this.#at;
-      if (body[this.#at] !== hash) break;
+      if (bytes[this.#at] !== hash) break;
       this.#at = this.#physicalEnd(this.#at);
     }
     if (this.#point()) return "line";
+    // What was unescaped of it may be read again, as part of another line.
+    const from = this.#lineStart - this.#bodyStart;
+    this.bytes.set(this.#body.subarray(from, this.#at - this.#bodyStart), this.#lineStart);
     this.#at = this.#endOfBadLine();
     return "bad";
   }
@@ -182,40 +198,43 @@ export class LineScanner implements PlacedEvent {
     return false;
   }
 
+  #skipBlanks(): void {
+    while (isBlank(this.bytes[this.#at])) this.#at++;
+  }
+
+  #byte(): number {
+    return this.bytes[this.#at] as number;
+  }
+
   #point(): boolean {
-    this.#to = this.#placeEnd;
     this.metadataKeys = 0;
     this.timestampMs = Number.NaN;
     this.#fields.count = 0;
     if (!this.#measurement()) return false;
-    while (this.#body[this.#at] === comma) if (!this.#tag()) return false;
+    while (this.#byte() === comma) if (!this.#tag()) return false;
     if (!this.#device()) return false;
-    while (isBlank(this.#body[this.#at])) this.#at++;
+    this.#skipBlanks();
     if (this.#atLineEnd()) return this.#bad("fields are missing");
     for (;;) {
       if (!this.#field()) return false;
-      if (this.#body[this.#at] !== comma) break;
+      if (this.#byte() !== comma) break;
       this.#at++;
     }
     this.fieldCount = this.#fields.count;
     return this.#time();
   }
 
+  /** Into the place where types are composed. */
   #measurement(): boolean {
-    const body = this.#body;
     const { bytes } = this;
     let at = this.#at;
     let to = 0;
     let typeHash = fnvOffset;
-    for (; at < body.length; at++) {
-      let byte = body[at] as number;
+    for (; ; at++) {
+      let byte = bytes[at] as number;
       if (isSpecial[byte] !== 0) {
         if (byte === comma || byte === space || byte === newline) break;
-        const escaped = body[at + 1];
-        if (byte === backslash && (escaped === comma || escaped === space || escaped === equals || escaped === quote)) {
-          byte = escaped;
-          at++;
-        }
+        if (byte === backslash && isNameEscape[bytes[at + 1] as number] !== 0) byte = bytes[++at] as number;
       }
       if (to === typeBytes - 2) return this.#bad(`measurement is longer than ${limits.eventTypeCharacters} characters`);
       bytes[to++] = byte;
@@ -223,46 +242,49 @@ export class LineScanner implements PlacedEvent {
     }
     this.#at = at;
     if (to === 0) return this.#bad("measurement is missing");
-    if (body[at] !== comma && body[at] !== space) return this.#bad("fields are missing");
+    if (bytes[at] === newline) return this.#bad("fields are missing");
     this.#measurementEnd = to;
     this.#measurementHash = typeHash;
     return true;
   }
 
-  /** Copies a name or tag value, unescaped, until an unescaped byte of the special ones. */
-  #name(isQuoteEscaped: boolean): void {
-    const body = this.#body;
+  /**
+   * The end of a name or tag value that begins at `start`, unescaped where it stands; `#at` is then at the special byte that
+   * ended it.
+   */
+  #name(start: number, isEscape: Uint8Array): number {
+    const at = plainEnd(this.bytes, start);
+    this.#at = at;
+    return this.bytes[at] === backslash ? this.#escapedName(at, isEscape) : at;
+  }
+
+  /** From its first backslash on. */
+  #escapedName(start: number, isEscape: Uint8Array): number {
     const { bytes } = this;
-    let at = this.#at;
-    let to = this.#to;
-    for (; at < body.length; at++) {
-      let byte = body[at] as number;
+    let at = start;
+    let to = start;
+    for (; ; at++) {
+      let byte = bytes[at] as number;
       if (isSpecial[byte] !== 0) {
         if (byte !== backslash) break;
-        const escaped = body[at + 1];
-        if (escaped === comma || escaped === space || escaped === equals || (escaped === quote && isQuoteEscaped)) {
-          byte = escaped;
-          at++;
-        }
+        if (isEscape[bytes[at + 1] as number] !== 0) byte = bytes[++at] as number;
       }
       bytes[to++] = byte;
     }
     this.#at = at;
-    this.#to = to;
+    return to;
   }
 
   #tag(): boolean {
     const { bytes, metadata } = this;
-    const keyStart = this.#to;
-    this.#at++;
-    this.#name(false);
-    const keyEnd = this.#to;
+    const keyStart = this.#at + 1;
+    const keyEnd = this.#name(keyStart, isTagEscape);
     if (keyEnd === keyStart) return this.#bad("a tag has no key");
-    if (this.#body[this.#at] !== equals) return this.#bad("a tag has no value");
-    this.#at++;
-    this.#name(false);
-    if (this.#to === keyEnd) return this.#bad("a tag has no value");
-    if (this.#body[this.#at] === equals) return this.#bad("a tag value has an = that is not escaped");
+    if (this.#byte() !== equals) return this.#bad("a tag has no value");
+    const start = this.#at + 1;
+    const end = this.#name(start, isTagEscape);
+    if (end === start) return this.#bad("a tag has no value");
+    if (this.#byte() === equals) return this.#bad("a tag value has an = that is not escaped");
     if (this.metadataKeys === limits.metadataKeys) return this.#bad(`there are more than ${limits.metadataKeys} tags`);
     const place = this.metadataKeys * 4;
     for (let other = 0; other < place; other += 4) {
@@ -272,8 +294,8 @@ export class LineScanner implements PlacedEvent {
     }
     metadata[place] = keyStart;
     metadata[place + 1] = keyEnd;
-    metadata[place + 2] = keyEnd;
-    metadata[place + 3] = this.#to;
+    metadata[place + 2] = start;
+    metadata[place + 3] = end;
     this.metadataKeys++;
     return true;
   }
@@ -286,7 +308,12 @@ export class LineScanner implements PlacedEvent {
     const { deviceStart, deviceEnd } = this;
     if (deviceStart === deviceEnd)
       return this.#bad("no tag names a device, and the request names no database or bucket");
-    if (characters(bytes, deviceStart, deviceEnd) > limits.deviceIdCharacters) {
+    const { deviceIdCharacters } = limits;
+    // Never more characters than bytes.
+    if (
+      deviceEnd - deviceStart > deviceIdCharacters &&
+      characters(bytes, deviceStart, deviceEnd) > deviceIdCharacters
+    ) {
       return this.#bad(`the device's name is longer than ${limits.deviceIdCharacters} characters`);
     }
     let a = fnvOffset;
@@ -327,6 +354,11 @@ export class LineScanner implements PlacedEvent {
         if ((metadata[place + 1] as number) - start !== name.length || !startsAt(bytes, start, name)) continue;
         this.deviceStart = metadata[place + 2] as number;
         this.deviceEnd = metadata[place + 3] as number;
+        if (name.length === deviceName.length && startsAt(name, 0, deviceName)) {
+          // It is the column of that name; a second copy beside it would say nothing.
+          for (let to = place; to < last - 4; to++) metadata[to] = metadata[to + 4] as number;
+          this.metadataKeys--;
+        }
         return;
       }
     }
@@ -334,18 +366,15 @@ export class LineScanner implements PlacedEvent {
 
   #field(): boolean {
     const fields = this.#fields;
-    const keyStart = this.#to;
-    this.#name(true);
-    const keyEnd = this.#to;
-    if (this.#body[this.#at] !== equals) {
-      return this.#bad(keyEnd === keyStart ? "a field has no key" : "a field has no value");
-    }
+    const keyStart = this.#at;
+    const keyEnd = this.#name(keyStart, isNameEscape);
     if (keyEnd === keyStart) return this.#bad("a field has no key");
+    if (this.#byte() !== equals) return this.#bad("a field has no value");
     this.#at++;
     const index = fields.place(this.bytes, keyStart, keyEnd);
     fields.textStart[index] = -1;
     fields.value[index] = Number.NaN;
-    if (this.#body[this.#at] === quote ? !this.#text(index) : !this.#plainValue(index)) return false;
+    if (this.#byte() === quote ? !this.#text(index) : !this.#plainValue(index)) return false;
     const isValue = keyEnd - keyStart === valueName.length && startsAt(this.bytes, keyStart, valueName);
     const length = this.#measurementEnd + (isValue ? 0 : 1 + keyEnd - keyStart);
     if (length > limits.eventTypeCharacters && !this.#isShort(keyStart, isValue ? keyStart : keyEnd)) {
@@ -360,18 +389,19 @@ export class LineScanner implements PlacedEvent {
     return own + key <= limits.eventTypeCharacters;
   }
 
-  /** A quoted string; line ends are characters like any other in it. */
+  /** A quoted string, unescaped where it stands; line ends are characters like any other in it. */
   #text(index: number): boolean {
-    const body = this.#body;
     const { bytes } = this;
-    const start = this.#to;
-    let to = start;
-    let at = this.#at + 1;
-    for (; at < body.length; at++) {
-      let byte = body[at] as number;
+    const bodyEnd = this.#bodyEnd;
+    const start = this.#at + 1;
+    let at = start;
+    while (at < bodyEnd && bytes[at] !== quote && bytes[at] !== backslash) at++;
+    let to = at;
+    for (; at < bodyEnd; at++) {
+      let byte = bytes[at] as number;
       if (byte === quote) break;
-      if (byte === backslash) {
-        const escaped = body[at + 1];
+      if (byte === backslash && at + 1 < bodyEnd) {
+        const escaped = bytes[at + 1] as number;
         if (escaped === quote || escaped === backslash) {
           byte = escaped;
           at++;
@@ -379,9 +409,8 @@ export class LineScanner implements PlacedEvent {
       }
       bytes[to++] = byte;
     }
-    if (at >= body.length) return this.#bad("a string has no closing quote");
-    this.#at = at + 1;
-    this.#to = to;
+    this.#at = Math.min(at + 1, bodyEnd);
+    if (at >= bodyEnd) return this.#bad("a string has no closing quote");
     if (!this.#atFieldEnd()) return this.#bad("a string's closing quote is followed by something else");
     if (to - start > limits.valueStringBytes) return this.#bad(`a string is over ${limits.valueStringBytes} bytes`);
     this.#fields.textStart[index] = start;
@@ -390,21 +419,20 @@ export class LineScanner implements PlacedEvent {
   }
 
   #atFieldEnd(): boolean {
-    const byte = this.#body[this.#at];
+    const byte = this.#byte();
     return byte === comma || byte === space || this.#atLineEnd();
   }
 
   /** A carriage return before the line's end is part of that end. */
   #atLineEnd(): boolean {
-    const body = this.#body;
+    const { bytes } = this;
     const at = this.#at;
-    if (at >= body.length || body[at] === newline) return true;
-    return body[at] === carriageReturn && (at + 1 === body.length || body[at + 1] === newline);
+    return bytes[at] === newline || (bytes[at] === carriageReturn && bytes[at + 1] === newline);
   }
 
   #plainValue(index: number): boolean {
-    const first = this.#body[this.#at] as number;
     if (this.#atFieldEnd()) return this.#bad("a field has no value");
+    const first = this.#byte();
     const isNumber = isDigit(first) || first === minus || first === dot;
     return isNumber ? this.#number(index) : this.#boolean(index);
   }
@@ -412,7 +440,7 @@ export class LineScanner implements PlacedEvent {
   #boolean(index: number): boolean {
     const start = this.#at;
     while (!this.#atFieldEnd() && this.#at - start < 6) this.#at++;
-    const word = latin1(this.#body, start, this.#at);
+    const word = latin1(this.bytes, start, this.#at);
     if (!this.#atFieldEnd() || !Object.hasOwn(booleans, word)) {
       return this.#bad("a field's value is neither a number nor true, false or a quoted string");
     }
@@ -421,25 +449,26 @@ export class LineScanner implements PlacedEvent {
   }
 
   #number(index: number): boolean {
-    const body = this.#body;
+    const { bytes } = this;
     const start = this.#at;
     let at = start;
-    const negative = body[at] === minus;
+    const negative = bytes[at] === minus;
     if (negative) at++;
     let digits = 0;
     let integer = 0;
-    for (; isDigit(body[at]); at++) {
-      integer = integer * 10 + ((body[at] as number) - zero);
+    for (; isDigit(bytes[at]); at++) {
+      integer = integer * 10 + ((bytes[at] as number) - zero);
       digits++;
     }
-    const suffix = body[at];
-    if ((suffix === integerSuffix || suffix === unsignedSuffix || suffix === timeSuffix) && digits > 0)
+    const suffix = bytes[at];
+    if ((suffix === integerSuffix || suffix === unsignedSuffix || suffix === timeSuffix) && digits > 0) {
       return this.#integer(index, start, at, suffix, negative, integer);
+    }
     let fraction = 0;
     if (suffix === dot) {
       at++;
-      for (; isDigit(body[at]); at++) {
-        integer = integer * 10 + ((body[at] as number) - zero);
+      for (; isDigit(bytes[at]); at++) {
+        integer = integer * 10 + ((bytes[at] as number) - zero);
         fraction++;
       }
     }
@@ -449,9 +478,9 @@ export class LineScanner implements PlacedEvent {
       this.#fields.value[index] = negative ? -value : value;
       return true;
     }
-    while (at < body.length && isNumberByte[body[at] as number] !== 0) at++;
+    while (isNumberByte[bytes[at] as number] !== 0) at++;
     this.#at = at;
-    const text = latin1(body, start, at);
+    const text = latin1(bytes, start, at);
     if (!this.#atFieldEnd() || !decimal.test(text)) return this.#bad("a field's value is not a number");
     const value = Number(text);
     if (!Number.isFinite(value)) return this.#bad("a number is too large");
@@ -461,7 +490,7 @@ export class LineScanner implements PlacedEvent {
 
   /** Digits and `i`, `u`, or `t` for QuestDB's times in microseconds. What a double does not hold is kept as text, too. */
   #integer(index: number, start: number, end: number, suffix: number, negative: boolean, rounded: number): boolean {
-    const body = this.#body;
+    const { bytes } = this;
     const fields = this.#fields;
     this.#at = end + 1;
     if (!this.#atFieldEnd()) return this.#bad("a field's value is not a number");
@@ -469,52 +498,53 @@ export class LineScanner implements PlacedEvent {
     // InfluxDB has no negative zero among its integers.
     fields.value[index] = negative && rounded > 0 ? -rounded : rounded;
     if (rounded <= Number.MAX_SAFE_INTEGER) return true;
-    const first = firstDigit(body, negative ? start + 1 : start, end);
+    const first = firstDigit(bytes, negative ? start + 1 : start, end);
     if (end - first > 20) return this.#bad("an integer is out of range");
-    const magnitude = BigInt(latin1(body, first, end));
+    const magnitude = BigInt(latin1(bytes, first, end));
     const max = suffix === unsignedSuffix ? uint64Max : negative ? int64Max + 1n : int64Max;
     if (magnitude > max) return this.#bad("an integer is out of range");
     fields.value[index] = Number(negative ? -magnitude : magnitude);
-    fields.textStart[index] = this.#to;
-    if (negative) this.bytes[this.#to++] = minus;
-    for (let at = first; at < end; at++) this.bytes[this.#to++] = body[at] as number;
-    fields.textEnd[index] = this.#to;
+    // Leading zeros are no part of the digits; the sign takes the place of the last of them, or its own.
+    if (negative) bytes[first - 1] = minus;
+    fields.textStart[index] = negative ? first - 1 : first;
+    fields.textEnd[index] = end;
     return true;
   }
 
   #time(): boolean {
-    const body = this.#body;
-    while (isBlank(body[this.#at])) this.#at++;
+    const { bytes } = this;
+    this.#skipBlanks();
     if (this.#atLineEnd()) return this.#skipCarriageReturn();
-    const negative = body[this.#at] === minus;
+    const negative = bytes[this.#at] === minus;
     if (negative) this.#at++;
     const start = this.#at;
-    while (isDigit(body[this.#at])) this.#at++;
+    while (isDigit(bytes[this.#at])) this.#at++;
     const end = this.#at;
-    while (isBlank(body[this.#at])) this.#at++;
+    this.#skipBlanks();
     if (end === start || !this.#atLineEnd()) return this.#bad("the timestamp is not a whole number");
-    const first = firstDigit(body, start, end);
+    const first = firstDigit(bytes, start, end);
     if (end - first > 19) return this.#bad("the timestamp is out of range");
-    this.timestampMs = timestampMs(latin1(body, first, end), negative, this.#options.precision);
+    this.timestampMs = timestampMs(latin1(bytes, first, end), negative, this.#options.precision);
     return this.#skipCarriageReturn();
   }
 
   #skipCarriageReturn(): true {
-    if (this.#body[this.#at] === carriageReturn) this.#at++;
+    if (this.#byte() === carriageReturn) this.#at++;
     return true;
   }
 
   #physicalEnd(from: number): number {
-    const end = this.#body.indexOf(newline, from);
-    return end < 0 ? this.#body.length : end;
+    const end = this.#body.indexOf(newline, from - this.#bodyStart);
+    return end < 0 ? this.#bodyEnd : end + this.#bodyStart;
   }
 
   /**
-   * Where a bad line ends. A quote that is missing or misplaced would swallow the good lines after it, so then it is the first
-   * line end of all. Otherwise strings keep their line ends: what stands in one is never read as a line of its own.
+   * Where a bad line ends. A quote that is missing or misplaced would swallow the good lines after it, so then it is the first line
+   * end of all. Otherwise strings keep their line ends: what stands in one is never read as a line of its own.
    */
   #endOfBadLine(): number {
-    return quotedLineEnd(this.#body, this.#lineStart) ?? this.#physicalEnd(this.#lineStart);
+    const end = quotedLineEnd(this.#body, this.#lineStart - this.#bodyStart);
+    return end === undefined ? this.#physicalEnd(this.#lineStart) : end + this.#bodyStart;
   }
 }
 
@@ -551,8 +581,9 @@ class Fields {
 
   /** The place of the field with this key. */
   place(bytes: Uint8Array, start: number, end: number): number {
-    let keyHash = fnvOffset;
-    for (let at = start; at < end; at++) keyHash = Math.imul(keyHash ^ (bytes[at] as number), fnvPrime);
+    // Of most lines there is one field, which needs no comparison.
+    if (this.count === 1) this.keyHash[0] = hashOf(bytes, this.keyStart[0] as number, this.keyEnd[0] as number);
+    const keyHash = this.count === 0 ? 0 : hashOf(bytes, start, end);
     for (let other = 0; other < this.count; other++) {
       if (
         this.keyHash[other] === keyHash &&
@@ -580,8 +611,21 @@ class Fields {
   }
 }
 
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let value = fnvOffset;
+  for (let at = start; at < end; at++) value = Math.imul(value ^ (bytes[at] as number), fnvPrime);
+  return value;
+}
+
 const emptyBytes = new Uint8Array(0);
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** The first special byte from `start` on; a line end is one, so there always is. */
+function plainEnd(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (isSpecial[bytes[at] as number] === 0) at++;
+  return at;
+}
 
 function isBlank(byte: number | undefined): boolean {
   return byte === space || byte === tab;
@@ -600,7 +644,6 @@ function firstDigit(bytes: Uint8Array, start: number, end: number): number {
 
 /** Code points of UTF-8. */
 function characters(bytes: Uint8Array, start: number, end: number): number {
-  if (end - start <= limits.eventTypeCharacters) return end - start;
   let count = 0;
   for (let at = start; at < end; at++) if (((bytes[at] as number) & 0xc0) !== 0x80) count++;
   return count;
