@@ -5,7 +5,7 @@
  *   bun tests/protocols/kill-rounds.ts --rounds 60 --seed 1
  */
 import { parseArgs } from "node:util";
-import mqtt, { type MqttClient } from "mqtt";
+import mqtt, { type IClientPublishOptions, type MqttClient } from "mqtt";
 import { createRandom } from "../../base/random.ts";
 import type { PipelineDetail } from "../../contract/read.ts";
 import { type Mosquitto, startMosquitto } from "../../testing/mosquitto.ts";
@@ -164,14 +164,29 @@ async function publish(world: World, round: number): Promise<void> {
     const qos = world.random() < 0.5 ? 1 : 2;
     const properties = keyed ? { properties: { userProperties: { "idempotency-key": id } } } : {};
     const payload = JSON.stringify({ value_float: n, metadata: { id } });
-    sent.push(
-      world.publisher.publishAsync(`devices/d${n % 7}/kill`, payload, { qos, ...properties }).then(() => {
-        world.published.add(id);
-      }),
-    );
+    sent.push(publishUntilHeard(world, `devices/d${n % 7}/kill`, payload, { qos, ...properties }, id));
     if (n % 10 === 9) await Bun.sleep(world.random() * pauseMaxMs);
   }
   await Promise.all(sent);
+}
+
+/** The client gives up what is on its way when its connection ends while it resends: then the message is published again. */
+async function publishUntilHeard(
+  { publisher, published }: World,
+  topic: string,
+  payload: string,
+  options: IClientPublishOptions,
+  id: string,
+): Promise<void> {
+  for (;;) {
+    const failure = await publisher.publishAsync(topic, payload, options).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    if (failure === null) break;
+    await Bun.sleep(50);
+  }
+  published.add(id);
 }
 
 const requestsPerRound = 20;
