@@ -1,6 +1,6 @@
 import { parseTopicTemplate } from "../ingest/mqtt/topic-template.ts";
 import { type Kind, list, optional, text } from "./kinds.ts";
-import { group, type Values } from "./setting.ts";
+import { group } from "./setting.ts";
 
 const versions: readonly (string | null)[] = [null, "3.1.1", "5"];
 
@@ -69,5 +69,3 @@ export const protocols = group("Other protocols", {
     help: "shared subscription: the broker spreads messages over the instances of this group",
   },
 });
-
-export type ProtocolSettings = Values<typeof protocols>;
