@@ -54,10 +54,10 @@ export interface FleetDeps {
   /** Devices can deliver: while they cannot, their silence is ours. */
   readonly accepting: () => boolean;
   /**
-   * With several instances: up to when receipts of all of them are known here, epoch milliseconds. Null: not known now, and
-   * nobody falls silent.
+   * With several instances: the age of the oldest row that is accepted and not stored, of any of them. Their devices are known
+   * from ClickHouse only, so silence is judged as of the last look at it, less this.
    */
-  readonly knownToMs?: () => number | null;
+  readonly storeLagMs?: () => number;
   readonly onChanges: (changes: readonly DeviceChange[]) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -96,6 +96,8 @@ const retryMs = 1_000;
 /** A refresh may take this share of the time, as long as it comes every so often. */
 const refreshShare = 0.04;
 const refreshMaxMs = 10_000;
+/** With several instances: reports of what is stored are this old at most. */
+const reportMarginMs = 1_000;
 /** What was received shortly before a query may be stored after it. */
 const overlapMs = 15_000;
 /** A thread that was away for longer than this has not heard what came meanwhile. */
@@ -139,6 +141,8 @@ class FleetState implements Fleet {
   #nextSampleMs = 0;
   #overflowed = false;
   #refreshes = 0;
+  /** With several instances: up to when what all of them heard is known here, on the clock that is never set. */
+  #knownMs = Number.NEGATIVE_INFINITY;
   #stopped = false;
   #shown = "";
 
@@ -318,9 +322,7 @@ class FleetState implements Fleet {
   }
 
   #findSilent(nowMs: number): void {
-    const knownToMs = this.#deps.knownToMs?.();
-    if (knownToMs === null) return;
-    const judgedMs = knownToMs === undefined ? nowMs : Math.min(nowMs, this.#monotonicOf(knownToMs));
+    const judgedMs = this.#deps.storeLagMs === undefined ? nowMs : Math.min(nowMs, this.#knownMs);
     this.#wheel.advance(judgedMs, (device) => {
       const deadlineMs = this.#deadlineMs(device);
       if (deadlineMs > judgedMs) this.#wheel.set(device, deadlineMs);
@@ -426,6 +428,7 @@ class FleetState implements Fleet {
   async #look(startedMs: number): Promise<void> {
     const { store } = this.#deps;
     const askedMs = this.#deps.now();
+    const knownMs = startedMs - (this.#deps.storeLagMs?.() ?? 0) - reportMarginMs;
     const sampled = startedMs >= this.#nextSampleMs ? await store.volatileKeys(askedMs) : null;
     if (sampled?.ok) this.#takeVolatileKeys(sampled.keys, sampled.devices, startedMs);
     const outcome = await store.devices(this.#sinceMs, (stored) => {
@@ -445,6 +448,7 @@ class FleetState implements Fleet {
     });
     if (!outcome.ok || this.#stopped) return;
     this.#refreshes++;
+    this.#knownMs = knownMs;
     this.#sinceMs = askedMs - overlapMs;
     const tookMs = this.#deps.monotonicNow() - startedMs;
     const restMs = Math.min(refreshMaxMs, tookMs / refreshShare);

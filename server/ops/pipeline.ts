@@ -94,6 +94,8 @@ export function createPipelineState(deps: PipelineDeps, options: PipelineOptions
       store_lag_seconds:
         pending === 0 || status.oldestMs === null ? 0 : Math.max(0, deps.now() - status.oldestMs) / 1000,
       clickhouse: status.clickhouse,
+      // Without an error it has not been asked yet.
+      starting: status.clickhouse !== "ok" && status.lastError === null,
     };
   }
 

@@ -49,6 +49,25 @@ test("a reader cannot write, whatever its user may do", async () => {
   expect(await database.rows("SELECT count() AS n FROM devices")).toEqual([{ n: 0 }]);
 });
 
+test("a query waits for a ClickHouse that is starting, and no longer than it may", async () => {
+  let starting = true;
+  const reader = createReader({ clickhouse: database.client, log: () => undefined, starting: () => starting });
+  let answered = false;
+  const answer = reader.rows<{ one: number }>(query("SELECT 1 AS one"), never).then((rows) => {
+    answered = true;
+    return rows;
+  });
+  await Bun.sleep(300);
+  expect(answered).toBe(false);
+  starting = false;
+  expect(await answer).toEqual([{ one: 1 }]);
+  starting = true;
+  const gone = new AbortController();
+  const left = refusalOf(reader.rows(query("SELECT 1 AS one"), gone.signal));
+  gone.abort();
+  expect(await left).toBeInstanceOf(Refusal);
+});
+
 test("a query that takes too long is 504", async () => {
   const refusal = await refusalOf(createTestReader({ queryTimeoutSeconds: 1 }).rows(slow(20), never));
   expect(refusal.code).toBe("query_timeout");

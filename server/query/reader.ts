@@ -51,7 +51,25 @@ const unavailableCodes: ReadonlySet<string> = new Set([
 ]);
 const tooLargeCodes: ReadonlySet<string> = new Set(["158", "241", "307", "396"]);
 
-export function createReader(deps: { clickhouse: ClickHouseClient; log: Log }, options: ReaderOptions = {}): Reader {
+export interface ReaderDeps {
+  readonly clickhouse: ClickHouseClient;
+  readonly log: Log;
+  /** ClickHouse has not answered since this service began, and nothing is wrong with that. Default: never. */
+  readonly starting?: () => boolean;
+}
+
+/** A query waits so long for a ClickHouse that is starting, before it takes anybody's turn. */
+const startingMaxMs = 5_000;
+const startingPollMs = 25;
+
+/** Resolves when ClickHouse has answered, or after `startingMaxMs`: then the query says what is wrong. */
+export async function untilStarted(starting: () => boolean, signal: AbortSignal): Promise<void> {
+  const deadlineMs = performance.now() + startingMaxMs;
+  while (starting() && !signal.aborted && performance.now() < deadlineMs) await Bun.sleep(startingPollMs);
+}
+
+export function createReader(deps: ReaderDeps, options: ReaderOptions = {}): Reader {
+  const { starting = () => false } = deps;
   const timeoutSeconds = options.queryTimeoutSeconds ?? 15;
   const gate = createGate(options.queriesMax ?? 4, options.waitingMax ?? 64, options.waitMaxMs ?? 5_000);
   const settings: ClickHouseSettings = {
@@ -71,6 +89,7 @@ export function createReader(deps: { clickhouse: ClickHouseClient; log: Log }, o
 
   return {
     async rows<T>(query: Query, signal: AbortSignal) {
+      await untilStarted(starting, signal);
       const leave = await gate.enter(signal);
       const timeout = AbortSignal.timeout(timeoutSeconds * 1000 + answerMarginMs);
       try {

@@ -5,7 +5,7 @@ import { createChangeRoutes } from "./changes.ts";
 import { createDeviceRoutes, type DeviceRoutesDeps } from "./devices.ts";
 import { createEventRoutes } from "./events.ts";
 import { createHistoryRoutes } from "./history.ts";
-import { createReader, type ReaderOptions } from "./reader.ts";
+import { createReader, type ReaderDeps, type ReaderOptions } from "./reader.ts";
 
 export interface QueryRoutesDeps {
   /** Its default database holds Sluice's tables. */
@@ -13,6 +13,8 @@ export interface QueryRoutesDeps {
   /** Epoch milliseconds. */
   now: () => number;
   log: Log;
+  /** Default: never. */
+  starting?: NonNullable<ReaderDeps["starting"]>;
   /** Default: now. */
   completeTo?: DeviceRoutesDeps["completeTo"];
   /** Default: nothing is known beside what ClickHouse has. */

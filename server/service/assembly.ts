@@ -57,7 +57,7 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
   const { log, access, reader, version } = deps;
   const failed = createFailure(log);
   const requests = new RequestFigures();
-  const instances: Instances = { share: null, counts: null };
+  const instances: Instances = { share: null, lead: null, counts: null };
   const reports = createWriterReports({ ...deps, parts: () => parts });
   const writer = startWriter(writerOptions(config, deps.directory, deps.instance), reports);
   const fleet = openFleet(
@@ -67,8 +67,8 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
       receipts: () => aggregator.receipts,
       hub: () => hub,
       accepting: () => pipeline.readiness().refusing.length === 0,
-      knownToMs: null,
-      leads: () => true,
+      storeLagMs: config.redis.url === null ? null : () => 1000 * pipeline.current().store_lag_seconds,
+      leads: () => config.redis.url === null || instances.lead?.leads() === true,
     },
     config.clickHouse,
   );

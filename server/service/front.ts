@@ -96,6 +96,7 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
     clickhouse: deps.reader,
     log,
     now: Date.now,
+    starting: () => parts.pipeline.current().starting === true,
     completeTo: parts.storedClock.completeTo,
     fleet: parts.fleet.fleet,
   });

@@ -15,7 +15,7 @@ export interface LiveFleetDeps {
   readonly hub: () => Pick<StreamHub, "announce">;
   readonly accepting: () => boolean;
   /** With several instances: see `FleetDeps`. */
-  readonly knownToMs: (() => number | null) | null;
+  readonly storeLagMs: (() => number) | null;
   /** Of several instances one writes the changes down. */
   readonly leads: () => boolean;
 }
@@ -44,7 +44,7 @@ export function openFleet(deps: LiveFleetDeps, options: { readonly cluster: stri
     receipts: deps.receipts,
     store: createFleetStore({ client, log }),
     accepting: deps.accepting,
-    ...(deps.knownToMs === null ? {} : { knownToMs: deps.knownToMs }),
+    ...(deps.storeLagMs === null ? {} : { storeLagMs: deps.storeLagMs }),
     onChanges(changes) {
       groups.add(changes, performance.now());
       for (const listen of listeners) listen(changes);

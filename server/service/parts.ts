@@ -1,4 +1,5 @@
 import type { WriterClient } from "../../workers/client.ts";
+import type { Lead } from "../fleet/lead.ts";
 import type { RequestFigures } from "../http/request-metrics.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import type { Mqtt } from "../ingest/mqtt/mqtt.ts";
@@ -18,6 +19,7 @@ import type { StoredClock } from "./stored-clock.ts";
 /** What instances with one journal know of each other; nulls where there is one alone. */
 export interface Instances {
   share: Share | null;
+  lead: Lead | null;
   counts: FleetCounts | null;
 }
 

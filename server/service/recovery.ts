@@ -14,7 +14,11 @@ export async function recoverJournal(deps: RecoveryDeps, redisUrl: string | null
   const recovery = await writer.ready;
   const batches = recovery.recovered.length;
   aggregator.startAt(batches + 1, recovery.shards);
-  if (redisUrl !== null) instances.share = await joinInstances(deps, redisUrl);
+  if (redisUrl !== null) {
+    instances.share = await joinInstances(deps, redisUrl);
+    const { createLead } = await import("../fleet/lead.ts");
+    instances.lead = createLead({ url: redisUrl, instance: deps.instance });
+  }
   ingest.recover(recovery.keys, recovery.recovered.length);
   const rows = recovery.recovered.reduce((sum, batchRows) => sum + batchRows, 0);
   pipeline.recovered(rows, recovery.deadLetters);

@@ -83,10 +83,8 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   const connected = connectWhenStarted(embedded, () => parts.writer.connect(address));
   const backups = openBackups({ log, writer: parts.writer, version }, config, directory.path);
   parts.mqtt?.start();
-  const listener = await openFront(
-    { log, parts, doors, reader, store, sql: openSql(address, embedded !== undefined), version },
-    config,
-  );
+  const sql = openSql(address, embedded !== undefined, () => parts.pipeline.current().starting === true);
+  const listener = await openFront({ log, parts, doors, reader, store, sql, version }, config);
   parts.fleet.fleet.open();
   parts.alerts.open();
   const clickhouse = String(withoutCredentials(address.urls));

@@ -47,6 +47,7 @@ export async function shutDown(deps: ShutdownDeps, timeoutMs: number): Promise<v
   parts.aggregator.stop();
   parts.instances.share?.stop();
   await parts.fleet.stop(Math.min(changesStopMaxMs, leftMs()));
+  parts.instances.lead?.stop();
   if (rows > 0) log("warn", "not everything was flushed; the journal has the rest for the next start", { rows });
   // An engine that does not end in time is left to the end of its input, or to the next start.
   await Promise.race([deps.embedded?.stop(), Bun.sleep(Math.max(engineStopMinMs, leftMs()))]);

@@ -3,6 +3,7 @@ import { limits } from "../../../contract/limits.ts";
 import type { SqlAnswer, SqlQuestion } from "../../../contract/sql.ts";
 import { readAll } from "../../../workers/clickhouse-client.ts";
 import type { Gate } from "../gate.ts";
+import { untilStarted } from "../reader.ts";
 import { isLate, Refusal } from "../refusal.ts";
 import { createFunctionCheck, type FunctionCheck, type KnownFunction } from "./allowed-functions.ts";
 import { faultInTables, faultInTree } from "./query-check.ts";
@@ -11,6 +12,7 @@ export interface SqlRunnerDeps {
   /** With the embedded engine: without credentials, so that its own guard for readers stands behind the checks here. */
   readonly client: ClickHouseClient;
   readonly gate: Gate;
+  readonly starting: () => boolean;
 }
 
 export interface SqlRunnerOptions {
@@ -96,6 +98,7 @@ export function createSqlRunner(deps: SqlRunnerDeps, options: SqlRunnerOptions):
 
   return {
     async run({ query, limit = rowsDefault }, signal) {
+      await untilStarted(deps.starting, signal);
       const leave = await deps.gate.enter(signal);
       const timeout = AbortSignal.timeout(executionMaxSeconds * 1000 + answerMarginMs);
       const either = AbortSignal.any([signal, timeout]);

@@ -53,7 +53,10 @@ beforeAll(async () => {
   const create = (user: { user: string; password: string }, embedded: boolean) => {
     const address = { urls: [store.engine.url], database: "default", ...user };
     const client = connectClickHouse(address, { url: store.engine.url, database: "default", requestTimeoutMs: 60_000 });
-    const runner = createSqlRunner({ client, gate: createGate(2, 8, 5_000) }, { database: "default", embedded });
+    const runner = createSqlRunner(
+      { client, gate: createGate(2, 8, 5_000), starting: () => false },
+      { database: "default", embedded },
+    );
     return createSqlRoutes({ runner });
   };
   apps = [
