@@ -20,9 +20,11 @@ import math
 import os
 import random
 import re
+import socket
 import sys
 import threading
 import time
+import traceback
 import urllib.error
 import urllib.request
 import zlib
@@ -71,7 +73,7 @@ class Device:
         self._url = url.rstrip("/") + "/ingest?on_error=skip"
         self._device_id, self._key, self._directory = device_id, key, spool
         self._batch_events, self._flush_interval_s = batch_events, flush_interval_s
-        self._report = on_report or (lambda name, details: None)
+        self._on_report = on_report
         self._counts = {"acknowledged": 0, "evicted": 0, "refused": 0, "damaged": 0, "settled": None}
         self._batches = []
         self._newest = 0
@@ -155,6 +157,14 @@ class Device:
         with self._changed:
             counts = {name: count for name, count in self._counts.items() if name != "settled"}
             return {"queued": sum(batch.events for batch in self._batches), **counts}
+
+    def _report(self, name, details):
+        if self._on_report is None:
+            return
+        try:
+            self._on_report(name, details)
+        except Exception:  # Whatever goes wrong in there must not end the delivery.
+            traceback.print_exc()
 
     # The spool. All of this is called with the lock held.
 
@@ -417,7 +427,7 @@ def _retry_after_s(header):
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("python3 sluice_device.py URL [SPOOL]")
-    with Device(sys.argv[1], os.uname().nodename, key=os.environ.get("SLUICE_KEY", ""),
+    with Device(sys.argv[1], socket.gethostname(), key=os.environ.get("SLUICE_KEY", ""),
                 spool=sys.argv[2] if len(sys.argv) > 2 else None,
                 on_report=lambda name, details: print(name, details, file=sys.stderr)) as device:
         try:

@@ -98,14 +98,19 @@ print(device.stats["queued"])`,
       script(
         stub.url,
         `reports = []
-with Device(url, "py", key="secret", spool=spool, on_report=lambda name, details: reports.append(name)) as device:
+def report(name, details):
+    reports.append(name)
+    if name == "retry":
+        raise RuntimeError("a listener that fails")
+with Device(url, "py", key="secret", spool=spool, on_report=report) as device:
     device.send("n", value_float=25, timestamp="2026-01-01T00:00:00Z")
     assert device.flush(60)
 print(device.stats, sorted(set(reports)))`,
       ),
     ]);
     await stub.stop();
-    expect(sent.err).toBe("");
+    // The listener's own fault is shown, and stops nothing.
+    expect(sent.err).toContain("a listener that fails");
     expect(sent.out).toBe(
       "{'queued': 0, 'acknowledged': 26, 'evicted': 0, 'refused': 0, 'damaged': 0} ['acknowledged', 'retry']\n",
     );
