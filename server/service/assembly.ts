@@ -8,6 +8,7 @@ import type { EmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
 import type { WriterOptions } from "../../workers/protocol.ts";
 import { createRingMemory } from "../../workers/ring/ring.ts";
 import type { AccessControl } from "../access/access.ts";
+import { addAlertMetrics } from "../alerts/metrics.ts";
 import type { Config } from "../config/groups.ts";
 import { errorResponse } from "../http/errors.ts";
 import { RequestFigures } from "../http/request-metrics.ts";
@@ -138,6 +139,7 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
     { ...config.liveView, ...config.batching },
   );
   const alerts = openLiveAlerts({ ...deps, fleet, pipeline, counts, onChange: () => hub.alertsChanged() }, config);
+  addAlertMetrics(metrics.registry, alerts.center);
   const ingest = createIngest(
     {
       access,

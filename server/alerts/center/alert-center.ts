@@ -1,4 +1,5 @@
 import type { Log } from "../../../base/log.ts";
+import type { Severity } from "../../../contract/alerts.ts";
 import { Evaluator, type SeriesTransition, seriesMaxDefault } from "../evaluation/evaluator.ts";
 import type { Series } from "../evaluation/series.ts";
 import { EventTap } from "../event-tap.ts";
@@ -41,6 +42,20 @@ export interface AlertCenterOptions {
   readonly lastAliveMs: number | null;
 }
 
+export interface AlertFigures {
+  readonly firing: Readonly<Record<Severity, number>>;
+  readonly pending: number;
+  readonly series: number;
+  /** Series and devices left out because a limit is reached. */
+  readonly skipped: number;
+  /** Messages. */
+  readonly waiting: number;
+  readonly delivered: number;
+  readonly dropped: number;
+  /** Transitions left out of the history. */
+  readonly unrecorded: number;
+}
+
 /** Deadlines that pass in one tick, and transitions written in one transaction: both keep a storm from stopping the thread. */
 const deadlinesPerTick = 5_000;
 const transitionsPerCommit = 2_000;
@@ -76,7 +91,7 @@ export class AlertCenter {
   #tickedMs: number;
   #tickedMonotonicMs: number;
   #phase: "starting" | "open" | "judging" = "starting";
-  unrecorded = 0;
+  #unrecorded = 0;
 
   constructor(deps: AlertCenterDeps, options: AlertCenterOptions) {
     const { repository, directory } = deps;
@@ -233,6 +248,28 @@ export class AlertCenter {
     return createMutes(this.registry.silences.values(), () => this.#firing(), this.#deps.now());
   }
 
+  /** What an operator counts. */
+  figures(): AlertFigures {
+    const firing = { critical: 0, warning: 0, info: 0 };
+    let pending = 0;
+    for (const { rule, phase } of this.evaluator.active()) {
+      if (phase === "pending") pending++;
+      else firing[rule.severity]++;
+    }
+    const channels = [...this.registry.channels.values()];
+    const skipped = [...this.registry.rules.keys()].reduce((sum, id) => sum + this.evaluator.skippedOf(id), 0);
+    return {
+      firing,
+      pending,
+      series: this.evaluator.seriesCount,
+      skipped: skipped + this.#silence.skipped,
+      waiting: channels.reduce((sum, { id }) => sum + this.postOffice.waiting(id), 0),
+      delivered: channels.reduce((sum, { health }) => sum + health.delivered, 0),
+      dropped: channels.reduce((sum, { health }) => sum + health.dropped, 0) + this.#notifier.dropped,
+      unrecorded: this.#unrecorded,
+    };
+  }
+
   /** Series of a rule: devices under a rule of silence count from the start, others with their first event. */
   watchedBy(ruleId: string): number {
     return Math.max(this.evaluator.seriesOf(ruleId), this.#silence.watchedBy(ruleId));
@@ -281,7 +318,7 @@ export class AlertCenter {
     const { from, to } = transition;
     const isMinor = to !== "resolved" && !(to === "firing" && (from === "pending" || from === "inactive"));
     if (isMinor && this.#transitions.length >= waitingTransitionsMax) {
-      this.unrecorded++;
+      this.#unrecorded++;
       return;
     }
     this.#transitions.push(transition);

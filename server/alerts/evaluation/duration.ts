@@ -7,9 +7,3 @@ export function parseDuration(text: string): number | undefined {
   const unitMs = match && unitsMs[match[2] as string];
   return unitMs ? Math.round(Number(match[1]) * unitMs) : undefined;
 }
-
-/** For people: the largest unit that divides it. */
-export function durationText(ms: number): string {
-  const unit = ["d", "h", "m", "s"].find((each) => ms % (unitsMs[each] as number) === 0 && ms > 0) ?? "ms";
-  return `${ms / (unitsMs[unit] as number)}${unit}`;
-}
