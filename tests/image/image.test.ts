@@ -14,12 +14,18 @@ const image = `localhost/sluice-test-${process.pid}`;
 const user = 65_532;
 const folder = mkdtempSync(join(tmpdir(), "sluice-image-"));
 const missing = ["buildah", "crun", "unshare", "dpkg-deb"].filter((program) => Bun.which(program) === null);
-const why =
-  process.getuid?.() === 0
-    ? missing.length === 0
-      ? null
-      : `${missing.join(", ")} missing`
-    : "root is needed to build it";
+const why = whyNot();
+/** Why it cannot be built here; null when it can. */
+function whyNot(): string | null {
+  if (process.getuid?.() !== 0) return "root is needed to build it";
+  if (missing.length > 0) return `${missing.join(", ")} missing`;
+  const probe = Bun.spawnSync(["apt-get", "download", "-qq", "base-files"], { cwd: folder, stderr: "ignore" });
+  if (probe.exitCode !== 0) return "Debian's packages cannot be downloaded";
+  const script =
+    'unshare -m true && c=$(buildah from scratch) && { buildah mount "$c"; r=$?; buildah rm "$c"; exit $r; }';
+  const mounted = Bun.spawnSync(["bash", "-c", script], { stdout: "ignore", stderr: "ignore" });
+  return mounted.exitCode === 0 ? null : "this sandbox lets nothing be mounted";
+}
 if (why !== null) process.stderr.write(`image: not run here: ${why}\n`);
 
 let container = "";
