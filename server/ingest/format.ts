@@ -12,7 +12,7 @@ import type { Staging } from "./staging.ts";
  * frame is durable; with `waitStored`, the wait until it is in ClickHouse; `respond`. A refusal at any step goes to `refuse`, and
  * leaves nothing behind.
  *
- * To add a format: write the folder, then register it in one line beside the others (`ingest.ts`, `handlerOf`). A protocol
+ * To add a format: write the folder, then register its routes in one line (`server/service/front.ts`). A protocol
  * without HTTP (MQTT) uses the same `stage` and `conclude` through `Intake.take`, with a principal of its own.
  *
  * @example

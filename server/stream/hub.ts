@@ -23,7 +23,7 @@ export interface StreamHubOptions {
 }
 
 export interface StreamHub {
-  /** GET /dashboard-stream, in front of the app. `viewer`: whom `streamsPerViewerMax` counts; default: everybody is one. */
+  /** GET /dashboard-stream. `viewer`: whom `streamsPerViewerMax` counts; default: everybody is one. */
   handle(request: Request, server: StreamServer, viewer?: string, restrictions?: StreamRestrictions): Response;
   /** Closes the restricted streams of a viewer who may not read any more. */
   dismiss(viewer: string): void;
