@@ -188,6 +188,9 @@ export async function fuzzFraming({
       residentMib: memory,
       faults,
     };
+  } catch (error) {
+    // Most of all when the service has ended: it says why.
+    throw new Error(`case ${played.length}: ${error}\n${service.log().slice(-4_000)}`);
   } finally {
     await service.dispose();
   }
