@@ -1,8 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { hashDeviceId } from "../../contract/row.ts";
 import { DeviceTable, receiptOf } from "../live-view/device-table.ts";
 import { createFleet, type DeviceChange } from "./fleet.ts";
 import type { FleetHistory, FleetStore, StoredDevice } from "./fleet-store.ts";
+
+// A machine that is busy takes longer; what is measured is processor time.
+setDefaultTimeout(60_000);
 
 /** A fleet on a clock of its own, with a ClickHouse that has at once what was sent. */
 class World {

@@ -484,6 +484,7 @@ class FleetState implements Fleet {
     const changed = profile === null ? null : differences(profile, metadata);
     if (changed === null || !this.#volatileKnown) {
       this.#candidates.delete(device);
+      if (changed === null && profile !== null && hasAll(profile, metadata)) return;
       this.#register.setProfile(device, profile === null ? metadata : { ...profile.metadata, ...metadata });
       return;
     }
@@ -517,6 +518,9 @@ class FleetState implements Fleet {
 /** How often events are looked at for keys that differ from one to the next. */
 const sampleMs = 120_000;
 const sampleRetryMs = 5_000;
+
+const hasAll = (profile: Profile, metadata: Readonly<Record<string, string>>): boolean =>
+  Object.keys(metadata).every((key) => Object.hasOwn(profile.metadata, key));
 
 type ChangedKeys = NonNullable<ChangeDetail["changed"]>;
 
