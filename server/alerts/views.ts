@@ -94,8 +94,12 @@ export function viewUpdate(center: AlertCenter): AlertsUpdate {
   const active = [...center.evaluator.active()];
   const firing = active.filter(({ phase }) => phase !== "pending");
   const mutes = center.mutes();
-  const isMuted = (series: Series): boolean =>
-    mutes.isMuted(center.instances.labelled(series), series.rule.rule.inhibited_by ?? []);
+  const isMuted = (series: Series): boolean => {
+    const inhibitors = series.rule.rule.inhibited_by ?? [];
+    // Ten thousand alarms are looked at several times a second while they begin.
+    if (!mutes.hasSilences && inhibitors.length === 0) return false;
+    return mutes.isMuted(center.instances.labelled(series), inhibitors);
+  };
   return {
     firing: firing
       .sort(compare)

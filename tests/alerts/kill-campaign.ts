@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findFreePort } from "../../base/free-port.ts";
 import { createRandom } from "../../base/random.ts";
+import type { AlertHistory } from "../../contract/alerts.ts";
 import { type Service, startService, until } from "../../testing/test-service.ts";
 import { alertsOf } from "./rig.ts";
 
@@ -290,10 +291,21 @@ class Campaign {
     });
   }
 
+  async #history(): Promise<AlertHistory["transitions"]> {
+    const api = alertsOf(this.#service);
+    const all: AlertHistory["transitions"] = [];
+    for (let cursor: string | null = ""; cursor !== null && all.length < 100_000; ) {
+      const from: string = cursor === "" ? "" : `&cursor=${cursor}`;
+      const page = await api.call<AlertHistory>("GET", `/history?rule=hot&limit=1000${from}`);
+      all.push(...page.transitions);
+      cursor = page.cursor;
+    }
+    return all;
+  }
+
   async #latencies(): Promise<CampaignResult["latencyMs"]> {
     const list: number[] = [];
-    const history = await alertsOf(this.#service).history("?rule=hot&limit=1000");
-    for (const { device_id, to, value, decided_at } of history) {
+    for (const { device_id, to, value, decided_at } of await this.#history()) {
       const sentMs = to === "firing" ? this.#acknowledged.get(`${device_id} ${value}`) : undefined;
       const decidedMs = Date.parse(decided_at);
       if (sentMs === undefined || this.#killedAt.some((atMs) => atMs > sentMs - 5_000 && atMs < decidedMs + 1_000))

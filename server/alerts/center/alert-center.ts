@@ -58,10 +58,12 @@ export interface AlertFigures {
 
 /** Deadlines that pass in one tick, and transitions written in one transaction: both keep a storm from stopping the thread. */
 const deadlinesPerTick = 5_000;
-const transitionsPerCommit = 2_000;
+const transitionsPerCommit = 1_000;
 /** Transitions that wait to be written; past it those that begin or end no alarm are not recorded. */
 const waitingTransitionsMax = 100_000;
 const readingMs = 1_000;
+const stormMs = 1_000;
+const manyAlarms = 1_000;
 const maintenanceMs = 60_000;
 /** A thread that stood still for longer, or a clock that was set, has not heard what came meanwhile. */
 const stallMs = 2_000;
@@ -86,6 +88,8 @@ export class AlertCenter {
   readonly #pipeline: PipelineWatch;
   readonly #downtime: Downtime;
   #transitions: SeriesTransition[] = [];
+  #isChanged = false;
+  #toldMs = 0;
   #readMs = 0;
   #maintainedMs = 0;
   #tickedMs: number;
@@ -184,7 +188,7 @@ export class AlertCenter {
     if (this.#phase === "starting") return;
     const nowMs = this.#deps.now();
     this.#noteStall(nowMs);
-    if (this.isIdle && this.#notifier.nextDueMs > nowMs) return;
+    if (this.isIdle && !this.#isChanged && this.#notifier.nextDueMs > nowMs) return;
     this.evaluator.advance(nowMs, deadlinesPerTick);
     if (this.#phase === "judging") this.#silence.tick(nowMs, deadlinesPerTick);
     if (!this.#pipeline.isIdle && nowMs - this.#readMs >= readingMs) {
@@ -285,6 +289,12 @@ export class AlertCenter {
     await this.postOffice.stop();
   }
 
+  #activeCount(): number {
+    let count = 0;
+    for (const _ of this.evaluator.active()) count++;
+    return count;
+  }
+
   *#firing(): Iterable<Labelled> {
     for (const series of this.evaluator.active()) if (series.phase !== "pending") yield this.instances.labelled(series);
   }
@@ -348,7 +358,17 @@ export class AlertCenter {
     const posted = this.postOffice.post(messages, nowMs);
     this.#commit([...changes, ...posted.changes]);
     posted.dispatch();
-    if (batch.length > 0) this.#deps.onChange();
+    if (batch.length > 0) this.#isChanged = true;
+    this.#tellChange(nowMs);
+  }
+
+  /** While many alarms change, those who look are told once a second. */
+  #tellChange(nowMs: number): void {
+    const isSoon = nowMs - this.#toldMs < stormMs;
+    if (!this.#isChanged || (isSoon && this.#activeCount() > manyAlarms)) return;
+    this.#isChanged = false;
+    this.#toldMs = nowMs;
+    this.#deps.onChange();
   }
 
   #maintain(nowMs: number): void {

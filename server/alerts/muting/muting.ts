@@ -43,6 +43,8 @@ export function isActive({ silence, fromMs, toMs }: SilenceRecord, nowMs: number
 
 /** Answers for one moment whether an alert is muted. Muting stops messages; it never changes a state. */
 export interface Mutes {
+  /** No silence is active now; rules may still inhibit. */
+  readonly hasSilences: boolean;
   isMuted(alert: Labelled, inhibitors: readonly Inhibitor[]): boolean;
 }
 
@@ -64,6 +66,7 @@ export function createMutes(silences: Iterable<SilenceRecord>, firing: () => Ite
   }
 
   return {
+    hasSilences: active.length > 0,
     isMuted(alert, inhibitors) {
       if (active.some(({ silence }) => matches(silence.matchers, alert))) return true;
       return inhibitors.some((inhibitor) => {

@@ -8,6 +8,7 @@ import { groupFieldsOf, groupTimingOf } from "./group-timing.ts";
 
 /** Alerts in one message; what is past it goes into the next one. */
 export const messageAlertsMax = 10_000;
+const alertsPerTurn = 2_000;
 /** Alarms that a channel may owe news of; past it an alarm is not told, and counted. */
 export const noticesPerChannelMax = 100_000;
 /** How often a group whose alerts are all muted is looked at again. */
@@ -115,6 +116,8 @@ export class Notifier {
     const channels = new Map([...this.#deps.channels()].map((record) => [record.id, record]));
     for (const group of this.#groups.values()) {
       if (group.dueMs > nowMs) continue;
+      // A storm goes to one channel a turn: ten thousand alarms are megabytes to write down.
+      if (messages.reduce((sum, { content }) => sum + content.alerts.length, 0) >= alertsPerTurn) break;
       const channel = channels.get(group.channelId);
       if (channel === undefined) this.#forget(group, changes);
       else this.#flushGroup(group, channel, nowMs, mutes(), messages, changes);
@@ -154,8 +157,8 @@ export class Notifier {
     const isRepeatDue = free.length === 0 && hasSent && nowMs >= group.lastSentMs + timing.repeatMs;
     if (firing.length > 0) messages.push(message(group, channel, "alert.firing", firing, nowMs));
     if (resolved.length > 0) messages.push(message(group, channel, "alert.resolved", resolved, nowMs));
-    for (const record of firing) changes.push(this.#put(group, { ...record, told: "firing" }));
-    for (const record of resolved) changes.push(this.#remove(group, record));
+    this.#markTold(group, waiting, firing, changes);
+    this.#markEnded(group, waiting, resolved, changes);
     if (isRepeatDue) {
       const still = [...group.members.values()]
         .filter((record) => record.told === "firing" && record.wanted === "firing" && !isMuted(record))
@@ -180,6 +183,38 @@ export class Notifier {
     group.dueMs = isCut
       ? nowMs
       : Math.min(left > 0 ? nowMs + mutedLookMs : Number.POSITIVE_INFINITY, group.lastSentMs + timing.repeatMs);
+  }
+
+  /** Where all that waits was told, one statement says so instead of ten thousand. */
+  #markTold(
+    group: Group,
+    waiting: readonly NoticeRecord[],
+    firing: readonly NoticeRecord[],
+    changes: RowChange[],
+  ): void {
+    for (const record of firing) group.members.set(record.alertId, { ...record, told: "firing" });
+    const { channelId: channel_id, key: group_key } = group;
+    if (firing.length > 1 && firing.length === waiting.filter(({ wanted }) => wanted === "firing").length) {
+      const where = { channel_id, group_key, wanted: "firing", told: "nothing" };
+      changes.push({ table: "alert_notices", update: { told: "firing" }, where });
+      return;
+    }
+    for (const { alertId: alert_id } of firing) {
+      changes.push({ table: "alert_notices", update: { told: "firing" }, where: { channel_id, alert_id } });
+    }
+  }
+
+  #markEnded(
+    group: Group,
+    waiting: readonly NoticeRecord[],
+    resolved: readonly NoticeRecord[],
+    changes: RowChange[],
+  ): void {
+    const removals = resolved.map((record) => this.#remove(group, record));
+    const { channelId: channel_id, key: group_key } = group;
+    if (resolved.length > 1 && resolved.length === waiting.filter(({ wanted }) => wanted === "resolved").length)
+      changes.push({ table: "alert_notices", remove: { channel_id, group_key, wanted: "resolved" } });
+    else changes.push(...removals);
   }
 
   #sent(group: Group, nowMs: number, intervalMs: number, changes: RowChange[]): void {
