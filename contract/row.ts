@@ -2,7 +2,8 @@ import type { Event, StoredEvent } from "./event.ts";
 
 /**
  * One row of `telemetry_events` in ClickHouse's RowBinary: little-endian, strings with a LEB128 length, columns in the
- * order of `rowColumns`. Encoded once, on arrival; decoded again only by recovery, bisection and dead letters.
+ * order of `rowColumns`. Encoded once, on arrival; read again when a batch is made
+ * into columns (workers/columns/), and by recovery, bisection and dead letters.
  * Source: ClickHouse documentation, "RowBinary".
  */
 export const rowColumns = [

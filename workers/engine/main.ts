@@ -76,7 +76,8 @@ async function main(): Promise<void> {
   stopOnSignal(opened.engine, server.server, options, () => {
     handle = async () => new Response("The engine is stopping.\n", { status: 503 });
   });
-  tellOfQuestions(opened.engine);
+  // One that serves on its own has nobody to tell.
+  if (!options.detached) tellOfQuestions(opened.engine);
   say({ kind: "ready", port: server.server.port ?? 0, version: opened.engine.version });
 }
 
