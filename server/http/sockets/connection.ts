@@ -4,7 +4,7 @@ import type { MessageListener, Parsed, Parser, ParserEngine, RequestHead } from 
 import { Outbox } from "./outbox.ts";
 import { IncomingBody } from "./request-body.ts";
 import { RequestHeaders } from "./request-headers.ts";
-import { sendResponse } from "./response.ts";
+import { discard, sendResponse } from "./response.ts";
 import { asRequest, type RequestConnection, SocketRequest, urlOf } from "./socket-request.ts";
 
 export interface ConnectionDeps {
@@ -262,7 +262,7 @@ export class Connection implements MessageListener, RequestConnection {
 
   #answer(exchange: Exchange, response: Response): void {
     if (this.#phase !== "open") {
-      void response.body?.cancel();
+      discard(response.body);
       return;
     }
     const keepAlive = exchange.whole && exchange.head.keepAlive && !this.#isLast();
@@ -279,7 +279,13 @@ export class Connection implements MessageListener, RequestConnection {
     });
     if (sent === "kept") this.#next();
     else if (sent === "last") this.#finish();
-    else void sent.then((outcome) => (outcome === "kept" ? this.#next() : this.#finish()));
+    else {
+      sent.then(
+        (outcome) => (outcome === "kept" ? this.#next() : this.#finish()),
+        // The body failed before its first byte: nothing that could be said instead would be an answer.
+        () => this.close(),
+      );
+    }
   }
 
   #onGone(exchange: Exchange, leave: () => void): void {
@@ -304,7 +310,12 @@ export class Connection implements MessageListener, RequestConnection {
     const signal = { gone: () => this.#phase === "closed", abort: () => undefined };
     const sent = sendResponse(response, this.#outbox, { keepAlive: false, isHead: false, minorVersion: 1, signal });
     if (typeof sent === "string") this.#finish();
-    else void sent.then(() => this.#finish());
+    else {
+      sent.then(
+        () => this.#finish(),
+        () => this.close(),
+      );
+    }
   }
 
   /** Nothing more will be sent. What the client still sends is thrown away for a while, or it might not see its answer. */

@@ -20,6 +20,11 @@ export type Sent = "kept" | "last";
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
 
+/** Nobody reads it any more. That it had failed already is no news. */
+export function discard(body: Pick<Reader, "cancel"> | null): void {
+  body?.cancel().catch(() => undefined);
+}
+
 /** Writes a response. At once, when it is plain and the kernel takes it; otherwise as fast as the client reads. */
 export function sendResponse(response: Response, outbox: Outbox, options: SendOptions): Sent | Promise<Sent> {
   const { keepAlive, isHead } = options;
@@ -38,7 +43,7 @@ async function sendAny(response: Response, outbox: Outbox, options: SendOptions)
   const isEventStream = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
   const reader: Reader = response.body.getReader();
   if (isHead && isEventStream) {
-    void reader.cancel();
+    discard(reader);
     return sendWhole(response, [], null, outbox, options);
   }
   if (isEventStream) return sendStream(response, reader, [], "close", outbox, options);
@@ -49,7 +54,7 @@ async function sendAny(response: Response, outbox: Outbox, options: SendOptions)
     return sendStream(response, reader, start.chunks, kind, outbox, options, start.next);
   }
   start.next.catch(() => undefined);
-  void reader.cancel();
+  discard(reader);
   return sendWhole(response, [], null, outbox, options);
 }
 
@@ -100,7 +105,9 @@ async function sendStream(
   { keepAlive, signal }: SendOptions,
   first: Promise<Read> = reader.read(),
 ): Promise<Sent> {
-  signal.abort(() => void reader.cancel());
+  signal.abort(() => discard(reader));
+  // It is waited for below, which is too late for a body that fails while the head is being written.
+  first.catch(() => undefined);
   const stays = keepAlive && kind === "chunked";
   await outbox.write(headText(response, { kind }, { keepAlive: stays, nowMs: Date.now() }));
   const framed = kind === "chunked" ? chunkOf : (bytes: Uint8Array) => bytes;
@@ -116,7 +123,7 @@ async function sendStream(
     return "last";
   }
   if (signal.gone()) {
-    void reader.cancel();
+    discard(reader);
     return "last";
   }
   if (kind === "chunked") await outbox.write(lastChunk);

@@ -11,11 +11,13 @@ let aborted: number;
 let pulled: number;
 
 async function answer(request: Request): Promise<Response> {
-  const { pathname } = new URL(request.url);
+  const url = new URL(request.url);
+  const { pathname } = url;
   if (pathname === "/refuse") return new PlainResponse("no", 401, "text/plain");
   if (pathname === "/throw") throw new Error("a bug");
   if (pathname === "/stream" || pathname === "/flood") return streamed(request, pathname === "/flood");
   if (pathname === "/parts") return new Response(parts());
+  if (pathname === "/fails") return new Response(failing(url.searchParams.get("after") === "1"));
   if (pathname === "/empty") return new Response(null, { status: 204 });
   const text = await request.text();
   handled.push(`${request.method} ${pathname}|${text}|${request.headers.get("x-test") ?? ""}`);
@@ -46,6 +48,19 @@ function parts(): ReadableStream<Uint8Array> {
       const part = left.shift();
       if (part === undefined) controller.close();
       else controller.enqueue(new TextEncoder().encode(part));
+    },
+  });
+}
+
+/** A body that breaks off, before its first byte or after it. */
+function failing(afterFirst: boolean): ReadableStream<Uint8Array> {
+  let first = afterFirst;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      await Bun.sleep(5);
+      if (!first) throw new Error("the source failed");
+      first = false;
+      controller.enqueue(new TextEncoder().encode("some"));
     },
   });
 }
@@ -299,6 +314,14 @@ describe("answers", () => {
     expect(pulled).toBeLessThan(20);
     socket.destroy();
     while (aborted === 0) await Bun.sleep(10);
+  });
+
+  test("whose body fails end the connection without their end, and nothing else", async () => {
+    for (const after of [0, 1]) {
+      const told = await talk([`GET /fails?after=${after} HTTP/1.1\r\nHost: a\r\n\r\n`], 9);
+      expect(told.text).not.toContain("0\r\n\r\n");
+    }
+    expect((await talk([post("x")], 1)).statuses).toEqual([202]);
   });
 
   test("end when the client goes", async () => {
