@@ -1,6 +1,7 @@
 import { hashDeviceId, RowBinaryReader, TruncatedRowError } from "../../contract/row.ts";
 import type { Pipeline, TypeAggregate, Update } from "../../contract/stream.ts";
 import { blockSeconds, blockShift, CellCollector, type Cells } from "./cells.ts";
+import { type DeviceQueries, DeviceRefresher } from "./device-refresher.ts";
 import { type DeviceListener, DeviceTable, devicesMax, receiptOf } from "./device-table.ts";
 import { LiveWindow, rateSeconds, type TypeTotals, windowSeconds } from "./live-window.ts";
 import { ObservationQueue } from "./observation-queue.ts";
@@ -12,7 +13,7 @@ import { otherType, otherTypeName, TypeTable } from "./type-table.ts";
 /** What ClickHouse holds of the asked seconds, and the newest epoch of each lane that was confirmed stored when the query started. */
 export type StoredAnswer = { ok: true; storedEpochs: readonly number[]; body: Uint8Array } | { ok: false };
 
-export interface AggregatorDeps {
+export interface AggregatorDeps extends DeviceQueries {
   /** Epoch milliseconds. */
   now(): number;
   /** Milliseconds of a clock that is never set, for intervals. */
@@ -22,10 +23,6 @@ export interface AggregatorDeps {
    * epochs up to `storedEpochs` and nothing of later ones. May take long, or wait for the moment; never called twice at once.
    */
   queryStored(ranges: readonly SecondRange[]): Promise<StoredAnswer>;
-  /** Runs `buildDevicesQuery(fromSecond, limit)`. Without it only the devices that this process saw count. */
-  queryDevices?(fromSecond: number, limit: number): Promise<{ ok: true; body: Uint8Array } | { ok: false }>;
-  /** Runs `buildDeviceCountQuery(fromSecond)`; asked only when the device table is full. Null: not known now. */
-  countDevices?(fromSecond: number): Promise<number | null>;
   /** An answer that could not be understood, or a query that threw. The view keeps what it had. */
   onError(error: unknown): void;
   /** Follows the devices for longer than the window. */
@@ -108,8 +105,6 @@ const recentSeconds = 16;
 /** Every part of the window is asked for at least this often, for what others inserted and what was dead-lettered. */
 const sweepMs = 60_000;
 const devicesRefreshMs = 60_000;
-/** After a failed device query, and while the table is full. */
-const devicesRetryMs = 5_000;
 /** Rows folded, or rollup rows (of a type and block) applied, before other work has its turn: 1 to 2 ms. */
 const sliceRows = 4096;
 const sliceBlocks = 192;
@@ -193,9 +188,7 @@ class LiveAggregator implements Aggregator {
   #querying = false;
   complete = false;
   #nextQueryAt = 0;
-  #askingDevices = false;
-  #nextDevicesAt = 0;
-  #deviceEstimate: number | null = null;
+  readonly #deviceRefresher: DeviceRefresher;
   #changed = true;
   #maintainedSecond = 0;
   #tick = 1;
@@ -217,6 +210,24 @@ class LiveAggregator implements Aggregator {
     this.#window = new LiveWindow(nowSecond);
     this.#devices = this.#createDeviceTable(this.#window.fromSecond);
     this.#maintainedSecond = nowSecond;
+    this.#deviceRefresher = new DeviceRefresher(
+      {
+        queries: deps,
+        window: () => {
+          this.#advance();
+          const { fromSecond, toSecond } = this.#window;
+          return { fromSecond, toSecond, devices: this.#devices };
+        },
+        pause: this.#pause,
+        onChanged: () => {
+          this.#changed = true;
+        },
+      },
+      {
+        devicesMax: options.devicesMax ?? devicesMax,
+        refreshMs: options.devicesRefreshMs ?? devicesRefreshMs,
+      },
+    );
   }
 
   #createDeviceTable(fromSecond: number): DeviceTable {
@@ -382,9 +393,7 @@ class LiveAggregator implements Aggregator {
       this.#nextQueryAt = now + this.#options.aggregationIntervalMs;
       this.#refresh().catch(this.#deps.onError);
     }
-    if (!this.#stopped && !this.#askingDevices && now >= this.#nextDevicesAt) {
-      this.#refreshDevices(now).catch(this.#deps.onError);
-    }
+    if (this.#deviceRefresher.isDue(now)) this.#deviceRefresher.refresh(now).catch(this.#deps.onError);
     const changed = this.#changed;
     this.#changed = false;
     return changed;
@@ -426,7 +435,7 @@ class LiveAggregator implements Aggregator {
       totals: {
         event_count: events,
         rate: rounded(recent / rateSeconds),
-        active_devices: Math.max(this.#devices.active, this.#deviceEstimate ?? 0),
+        active_devices: Math.max(this.#devices.active, this.#deviceRefresher.estimate ?? 0),
         event_types: eventTypes,
       },
       pipeline,
@@ -435,6 +444,7 @@ class LiveAggregator implements Aggregator {
 
   stop(): void {
     this.#stopped = true;
+    this.#deviceRefresher.stop();
   }
 
   /** Moves the window to now; everything folded before belongs to the window as it was. */
@@ -467,7 +477,7 @@ class LiveAggregator implements Aggregator {
     }
     this.#devices.leave();
     this.#devices = this.#createDeviceTable(fromSecond);
-    this.#nextDevicesAt = 0;
+    this.#deviceRefresher.reset();
     this.#nextQueryAt = 0;
     this.#whole = true;
     this.complete = false;
@@ -640,61 +650,6 @@ class LiveAggregator implements Aggregator {
       }
     }
     for (const [block, signature] of before) if (window.signature(block) !== signature) this.#changed = true;
-  }
-
-  /** The devices of the window as ClickHouse knows them: at the start, and for those of other instances. */
-  async #refreshDevices(now: number): Promise<void> {
-    const { queryDevices, countDevices } = this.#deps;
-    if (!queryDevices) {
-      this.#nextDevicesAt = Number.POSITIVE_INFINITY;
-      return;
-    }
-    this.#askingDevices = true;
-    this.#nextDevicesAt = now + devicesRetryMs;
-    try {
-      const limit = this.#options.devicesMax ?? devicesMax;
-      const { fromSecond } = this.#window;
-      if (countDevices && (this.#devices.overflowed || this.#deviceEstimate !== null)) {
-        const count = await countDevices(fromSecond);
-        if (this.#stopped || count === null) return;
-        if (count > limit) {
-          if (count !== this.#deviceEstimate) this.#changed = true;
-          this.#deviceEstimate = count;
-          return;
-        }
-      }
-      const devices = this.#devices;
-      // Those that are left out from here on raise it again.
-      devices.overflowed = false;
-      const answer = await queryDevices(fromSecond, limit + 1);
-      if (this.#stopped || !answer.ok) return;
-      const active = devices.active;
-      const complete = (await this.#seedDevices(devices, answer.body)) <= limit && !devices.overflowed;
-      if (complete) {
-        this.#deviceEstimate = null;
-        this.#nextDevicesAt = now + (this.#options.devicesRefreshMs ?? devicesRefreshMs);
-      } else {
-        devices.overflowed = true;
-      }
-      if (devices.active !== active) this.#changed = true;
-    } finally {
-      this.#askingDevices = false;
-    }
-  }
-
-  async #seedDevices(devices: DeviceTable, body: Uint8Array): Promise<number> {
-    const reader = new RowBinaryReader(body);
-    let count = 0;
-    while (!reader.done && !this.#stopped) {
-      this.#advance();
-      for (let slice = 0; slice < sliceRows && !reader.done; slice++) {
-        const [hashA, hashB] = hashDeviceId(reader.string());
-        devices.observe(hashA, hashB, Math.min(reader.uint32(), this.#window.toSecond));
-        count++;
-      }
-      if (!reader.done) await this.#pause();
-    }
-    return count;
   }
 }
 
