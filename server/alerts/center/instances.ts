@@ -107,6 +107,8 @@ export class Instances {
     const { metadata, acknowledged } = this.#of(series);
     if (isAtRest) {
       this.#known.delete(series.key);
+      // Behind the others: they are gone through in the order in which they came to rest.
+      this.#resting.delete(series.key);
       this.#resting.set(series.key, nowMs);
     } else this.#resting.delete(series.key);
     return this.#make.instance({
