@@ -1,3 +1,4 @@
+import { SQLiteError } from "bun:sqlite";
 import type { Log } from "../../../base/log.ts";
 import type { Severity } from "../../../contract/alerts.ts";
 import { Evaluator, type SeriesTransition, seriesMaxDefault } from "../evaluation/evaluator.ts";
@@ -163,10 +164,16 @@ export class AlertCenter {
     this.instances.restore(this.evaluator, repository.instances(), nowMs - sinceMs);
     const waiting = [...this.evaluator.active()].filter(({ phase }) => phase === "pending" || phase === "recovering");
     // The next run has to know of this pause, too.
-    this.#commit([
-      ...waiting.map((series) => this.instances.row(series, nowMs)),
-      repository.make.fact(spansFact, JSON.stringify(this.#downtime.spans)),
-    ]);
+    try {
+      this.#commit([
+        ...waiting.map((series) => this.instances.row(series, nowMs)),
+        repository.make.fact(spansFact, JSON.stringify(this.#downtime.spans)),
+      ]);
+    } catch (error) {
+      // A full disk must not keep a service from starting: the pause is written with the first maintenance that finds room.
+      if (!(error instanceof SQLiteError)) throw error;
+      this.#downtime.changed = true;
+    }
     this.evaluator.distrustWindows(nowMs);
     this.#tickedMs = nowMs;
     this.#tickedMonotonicMs = this.#deps.monotonicNow();
