@@ -173,3 +173,17 @@ test("a rule is tried on the past", async () => {
     resolution_seconds: 0,
   });
 });
+
+test("a rule of silence is tried on the past: the gaps of each device, the last one still open", async () => {
+  const api = alertsOf(service);
+  const rule = { name: "try", severity: "info", devices: { prefix: "past" }, when: { kind: "silent", after: "1s" } };
+  const result = await until("the silence since", async () => {
+    const tried = await api.call<{ count: number; fired: { device_id: string; to: string | null }[] }>(
+      "POST",
+      "/rules/test",
+      { rule, from: new Date(Date.now() - 7_200_000).toISOString() },
+    );
+    return tried.count === 1 && tried;
+  });
+  expect(result.fired).toMatchObject([{ device_id: "past", to: null }]);
+});
