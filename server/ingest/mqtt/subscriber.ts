@@ -72,6 +72,9 @@ interface Unsettled {
   taken: boolean;
   /** The connection that it was last sent on, and may be acknowledged on. */
   connection: Connection | null;
+  /** What tells it from another message under the same id: a broker that was killed may have forgotten which ids are in use. */
+  readonly topic: string;
+  readonly digest: number | bigint;
 }
 
 /**
@@ -93,8 +96,6 @@ export function createSubscriber(deps: SubscriberDeps, options: SubscriberOption
   let inFlightBytes = 0;
   let paused = false;
   let stopping = false;
-  /** Ends when the session does: acknowledgements of an older one mean nothing. */
-  let session = 0;
   /** Retained messages came again only because of a new SUBSCRIBE within an old session. */
   let skipRetained = false;
   let received = 0;
@@ -118,10 +119,7 @@ export function createSubscriber(deps: SubscriberDeps, options: SubscriberOption
   }
 
   function onConnected(sessionPresent: boolean): void {
-    if (!sessionPresent) {
-      unsettled.clear();
-      session++;
-    }
+    if (!sessionPresent) unsettled.clear();
     isConnected = true;
     attempts = 0;
     sinceMs = deps.now();
@@ -185,11 +183,14 @@ export function createSubscriber(deps: SubscriberDeps, options: SubscriberOption
   function onMessage(packet: IPublishPacket): void {
     const { qos } = packet;
     const messageId = packet.messageId ?? 0;
+    const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
+    let entry: Unsettled | null = null;
     received++;
     if (qos > 0) {
       const known = unsettled.get(messageId);
+      const digest = Bun.hash(payload);
       // Sent again: it is not taken twice, and acknowledged here once it is.
-      if (known !== undefined) {
+      if (known !== undefined && packet.dup && known.topic === packet.topic && known.digest === digest) {
         known.connection = connection;
         if (known.taken) acknowledge(qos, messageId);
         return;
@@ -198,15 +199,15 @@ export function createSubscriber(deps: SubscriberDeps, options: SubscriberOption
         acknowledge(qos, messageId);
         return;
       }
-      unsettled.set(messageId, { taken: false, connection });
+      entry = { taken: false, connection, topic: packet.topic, digest };
+      unsettled.set(messageId, entry);
     } else if (packet.retain && skipRetained) {
       return;
     }
-    const payload = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
-    void takeMessage({ topic: packet.topic, payload, qos, idempotencyKey: keyOf(packet) }, messageId, session);
+    void takeMessage({ topic: packet.topic, payload, qos, idempotencyKey: keyOf(packet) }, messageId, entry);
   }
 
-  async function takeMessage(message: Message, messageId: number, ofSession: number): Promise<void> {
+  async function takeMessage(message: Message, messageId: number, entry: Unsettled | null): Promise<void> {
     const bytes = message.payload.length + message.topic.length;
     inFlight++;
     inFlightBytes += bytes;
@@ -214,13 +215,12 @@ export function createSubscriber(deps: SubscriberDeps, options: SubscriberOption
     await deps.take(message);
     inFlight--;
     inFlightBytes -= bytes;
-    if (ofSession === session && message.qos > 0) {
-      const entry = unsettled.get(messageId);
-      if (entry !== undefined) {
-        entry.taken = true;
-        // On a newer connection the broker sends the message again, and that is what is to be acknowledged.
-        if (entry.connection === connection) acknowledge(message.qos, messageId);
-      }
+    if (entry !== null) {
+      entry.taken = true;
+      // On a newer connection the broker sends the message again, and that is what is to be acknowledged. An id that means
+      // another message by now is not this one's to acknowledge.
+      const isCurrent = unsettled.get(messageId) === entry && entry.connection === connection;
+      if (isCurrent) acknowledge(message.qos, messageId);
     }
     regulate();
     if (inFlight === 0) settled?.();
