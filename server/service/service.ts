@@ -84,9 +84,10 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   const backups = openBackups({ log, writer: parts.writer, version }, config, directory.path);
   parts.mqtt?.start();
   const sql = openSql(address, embedded !== undefined, () => parts.pipeline.current().starting === true);
+  // Before the first request: an event must find the alarms of the run before.
+  parts.alerts.open();
   const listener = await openFront({ log, parts, doors, reader, store, sql, version }, config);
   parts.fleet.fleet.open();
-  parts.alerts.open();
   const clickhouse = String(withoutCredentials(address.urls));
   log("info", `Sluice is listening on ${listener.url.origin}`, { recovered, clickhouse });
 
