@@ -143,10 +143,10 @@ export async function openStreams(options: StreamsOptions): Promise<Streams> {
   };
 }
 
-/** Puts the `data:` lines of one stream together, through chunked encoding, whose size lines stand between them. */
+/** Puts the data of one stream's updates together, and of no other event, through chunked encoding, whose size lines stand between them. */
 export function createUpdateReader(onUpdate: (data: string) => void): (chunk: Buffer) => void {
   // At the beginning of a line: the answer's headers may say "data: " too (a content security policy does).
-  const beginning = "\ndata: ";
+  const beginning = "\nevent: update\ndata: ";
   let text = "";
   let tail = Buffer.alloc(0);
   return (chunk) => {

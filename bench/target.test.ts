@@ -64,8 +64,10 @@ test("a goal with a missing side is not measured rather than reached", () => {
   expect(judge({ metric: "p99_ms", of: "sluice", against: "nchan", atMost: 1.5 }, medianOf).reached).toBeNull();
 });
 
-test("an update is read whole, however the bytes are cut and chunked", () => {
-  const text = 'x\r\n\r\n26\r\nid: 1-1\nevent: update\ndata: {"a":"é"}\n\n\r\n20\r\ndata: {"b"\r\n4\r\n:2}\n\n\r\n';
+test("an update is read whole, however the bytes are cut and chunked, and nothing but updates", () => {
+  const text =
+    'x\r\n\r\n26\r\nid: 1-1\nevent: update\ndata: {"a":"é"}\n\n\r\n1e\r\nevent: alerts\ndata: {"c":3}\n\n\r\n' +
+    '2e\r\nid: 1-2\nevent: update\ndata: {"b"\r\n4\r\n:2}\n\n\r\n';
   const bytes = Buffer.from(text);
   for (let cut = 0; cut <= bytes.length; cut++) {
     const updates: string[] = [];

@@ -89,10 +89,10 @@ test("a query that needs too much memory, or gives too many rows, is 502, and sa
 test("what ClickHouse says stays in the log", async () => {
   const logged: unknown[] = [];
   const reader = createReader({ clickhouse: database.client, log: (...line) => logged.push(line) });
-  const refusal = await refusalOf(reader.rows(query("SELECT secret_column FROM devices"), never));
+  const refusal = await refusalOf(reader.rows(query("SELECT secret_function(device_id) FROM devices"), never));
   expect(refusal.code).toBe("query_failed");
-  expect(refusal.message).not.toContain("secret_column");
-  expect(JSON.stringify(logged)).toContain("secret_column");
+  expect(refusal.message).not.toContain("secret_function");
+  expect(JSON.stringify(logged)).toContain("secret_function");
 });
 
 test("a ClickHouse that is away, or has no schema yet, is 503 with Retry-After, on every route", async () => {
