@@ -281,7 +281,8 @@ describe.skipIf(mosquittoPath === null)("MQTT", () => {
     );
     const { in_flight = 0, acknowledged = 0 } = (await state(service)) ?? {};
     expect(in_flight).toBeGreaterThan(0);
-    expect(in_flight).toBeLessThanOrEqual(1000);
+    // The limit, and what one read of the socket still held when it was reached: 512 KiB of messages of 1 KB.
+    expect(in_flight).toBeLessThanOrEqual(1000 + 512);
     expect(acknowledged).toBeLessThan(sent);
     expect((await detail(service)).reasons.join()).toContain("MQTT: messages wait");
     await service.kill();

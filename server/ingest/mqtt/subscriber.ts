@@ -36,7 +36,10 @@ export interface SubscriberOptions {
   readonly clientId: string;
   /** Shared with other subscribers of this group. */
   readonly group: string | null;
-  /** Messages and bytes that are taken and not durable yet; past either, reading stops. */
+  /**
+   * Messages and bytes that are taken and not durable yet; past either, reading stops. What the read that reached the limit
+   * had still brought (a socket gives up to 512 KiB at once) is taken, too.
+   */
   readonly inFlightMax: number;
   readonly inFlightMaxBytes: number;
   readonly maximumPacketBytes: number;
