@@ -45,6 +45,8 @@ async function link(view: View, expires = "7d"): Promise<ViewLink> {
 }
 
 /** A read that ClickHouse may still be too young for. */
+const isHtml = (response: Response): boolean => response.headers.get("content-type")?.startsWith("text/html") === true;
+
 const settled = (path: string, key = "") =>
   until("an answer", async () => {
     const response = await ask(path, { key });
@@ -133,10 +135,9 @@ describe("a link", () => {
       "/api/%2e%2e/devices",
     ]) {
       const response = await ask(url + path, { key: "" });
-      expect([path, response.status === 403 || response.status === 404 || response.status === 401]).toEqual([
-        path,
-        true,
-      ]);
+      // A path that leads out of the API ends at the dashboard's page, which is for everybody where it has been built.
+      const isPage = /\.\.|%2e%2e/.test(path) && isHtml(response);
+      expect([path, isPage || [401, 403, 404].includes(response.status)]).toEqual([path, true]);
     }
     for (const method of ["POST", "PUT", "DELETE", "PATCH"]) {
       const status = (await ask(url + history, { key: "", method })).status;
