@@ -19,6 +19,7 @@ import type {
   PipelineDetail,
 } from "../../contract/read.ts";
 import type { SqlAnswer, SqlQuestion } from "../../contract/sql.ts";
+import type { Storage } from "../../contract/storage.ts";
 import type { DeviceUpdate, Update } from "../../contract/stream.ts";
 import { createFixtureAlerts } from "./fixture-alerts.ts";
 import { createFixtureViews, sharedView } from "./fixture-views.ts";
@@ -423,6 +424,27 @@ function eventsAnswer(url: URL, scene: Scene, nowMs: number): Events {
   };
 }
 
+function storageAnswer(scene: Scene): Storage {
+  const types = Array.from({ length: scene.empty ? 0 : scene.types }, (_, index) => ({
+    event_type: typeName(index),
+    events_per_day: Math.round(9e6 / (index + 1)),
+    bytes_per_event: 14 + index,
+    bytes_per_day: (9e6 / (index + 1)) * (14 + index),
+    retention_days: index === 1 ? 365 : 90,
+    bytes_when_steady: (9e6 / (index + 1)) * (14 + index) * 90,
+  }));
+  const bytes_per_day = types.reduce((sum, type) => sum + type.bytes_per_day, 0);
+  return {
+    disk: { free_bytes: 80e9, total_bytes: 250e9 },
+    tables: [],
+    bytes_per_day,
+    days_until_full: bytes_per_day === 0 ? null : 80e9 / bytes_per_day,
+    bytes_when_steady: bytes_per_day * 90,
+    types,
+    settings: { RETENTION_DAYS: 90, RETENTION: "humidity=365" },
+  };
+}
+
 /** Ten minutes of one number, whatever was asked; a query without SELECT is refused as ClickHouse would. */
 function sqlAnswer({ query }: SqlQuestion): Response {
   if (!/^\s*select/i.test(query))
@@ -468,7 +490,20 @@ function pipelineDetail(scene: Scene, nowMs: number, startedMs: number, streams:
       insert_seconds: 0.08 * wave(4, second - 60 + index),
       attempts: index % 23 === 0 ? 2 : 1,
     })),
-    mqtt: null,
+    mqtt: {
+      state: "connected",
+      broker: "mqtt://broker.example:1883",
+      version: "5",
+      since: new Date(nowMs - 3_600_000).toISOString(),
+      topics: ["devices/{device_id}/{event_type}"],
+      qos: 1,
+      last_error: null,
+      waiting_for: null,
+      in_flight: 12,
+      received: 128_400,
+      acknowledged: 128_388,
+      dead_lettered: 2,
+    },
     retries: away ? 12 : 2,
     last_error: away
       ? {
@@ -662,6 +697,7 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
       };
       return Response.json(answer);
     }
+    if (url.pathname === "/api/storage") return Response.json(storageAnswer(scene));
     if (url.pathname === "/api/sql") return sqlAnswer((await request.json()) as SqlQuestion);
     if (url.pathname.startsWith("/api/devices/")) {
       const detail = deviceDetail(decodeURIComponent(url.pathname.slice("/api/devices/".length)), scene, now);

@@ -3,6 +3,7 @@ import type { AlertHistory, Alerts, Channels, PushInfo, Rules, Silences } from "
 import type { Changes, DeviceGroups, Facets } from "../../../contract/fleet.ts";
 import type { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } from "../../../contract/read.ts";
 import type { Session } from "../../../contract/session.ts";
+import type { Storage } from "../../../contract/storage.ts";
 import type { SharedView, Views } from "../../../contract/views.ts";
 
 /** What each reading route answers. The shapes are the server's contract; only their types come here. */
@@ -16,6 +17,7 @@ interface Answers {
   "/api/session": Session;
   "/api/events": Events;
   "/api/pipeline": PipelineDetail;
+  "/api/storage": Storage;
   "/api/alerts": Alerts;
   "/api/alerts/rules": Rules;
   "/api/alerts/history": AlertHistory;

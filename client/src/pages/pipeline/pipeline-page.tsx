@@ -6,8 +6,10 @@ import { useApp } from "../../app/context.tsx";
 import { formatDuration } from "../../ui/format.ts";
 import { Blank, Notice } from "../../ui/notice.tsx";
 import { BatchesPanel } from "./batches-panel.tsx";
+import { CostPanel } from "./cost-panel.tsx";
 import { DeadLettersPanel } from "./dead-letters-panel.tsx";
 import { Flow, PipelineFigures } from "./flow.tsx";
+import { MqttPanel } from "./mqtt-panel.tsx";
 import { StoragePanel } from "./storage-panel.tsx";
 import { Verdict } from "./verdict.tsx";
 
@@ -52,6 +54,8 @@ export default function PipelinePage(): JSX.Element {
             <div class="pipeline-grid">
               <BatchesPanel detail={data()} />
               <StoragePanel detail={data()} />
+              <CostPanel />
+              <Show when={data().mqtt}>{(mqtt) => <MqttPanel mqtt={mqtt()} />}</Show>
               <DeadLettersPanel letters={data().dead_letters} />
             </div>
           </>
