@@ -1,26 +1,14 @@
 import { errorResponse } from "../http/errors.ts";
+import { readJson } from "../http/json-body.ts";
 import type { BodyFault, Checked } from "./rule-check.ts";
 
 const bodyMaxBytes = 256 * 1024;
 
 /** The JSON of a request, checked; or the response that says what is wrong with it. */
 export async function readBody<T>(request: Request, check: (value: unknown) => Checked<T>): Promise<T | Response> {
-  // A page of another site can have a form sent here, but not as JSON.
-  if (!/^application\/json\s*(;|$)/i.test(request.headers.get("content-type") ?? ""))
-    return errorResponse("unsupported_media_type", "Content-Type must be application/json");
-  if (Number(request.headers.get("content-length") ?? 0) > bodyMaxBytes)
-    return errorResponse("body_too_large", `the body must be at most ${bodyMaxBytes} bytes`);
-  const text = await request.text();
-  if (text.length > bodyMaxBytes)
-    return errorResponse("body_too_large", `the body must be at most ${bodyMaxBytes} bytes`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return errorResponse("malformed_json", "the body is not JSON");
-    throw error;
-  }
-  const checked = check(value);
+  const body = await readJson(request, bodyMaxBytes);
+  if (!body.ok) return errorResponse(body.code, body.message);
+  const checked = check(body.value);
   return checked.ok ? checked.value : faultsResponse(checked.faults);
 }
 
