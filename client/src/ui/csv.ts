@@ -10,13 +10,18 @@ export function csvLine(cells: readonly string[]): string {
   return cells.map(csvCell).join(",");
 }
 
+/** Hands what is behind a link to the browser as a file. */
+export function saveLink(href: string, name: string): void {
+  const link = document.createElement("a");
+  link.href = href;
+  link.download = name;
+  link.click();
+}
+
 /** Hands a text to the browser as a file. */
 export function saveFile(text: string, name: string, type: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
+  saveLink(url, name);
   // The download has its own hold on the data once it has begun.
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -1,6 +1,7 @@
 import { createMemo, createSignal, Index, type JSX, lazy, Show, Suspense } from "solid-js";
 import { useApp } from "../../app/context.tsx";
 import { afterPaint } from "../../charts/after-paint.ts";
+import { saveFile, saveLink } from "../../ui/csv.ts";
 import { formatDuration } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Notice } from "../../ui/notice.tsx";
@@ -154,19 +155,13 @@ function Downloads(props: {
 }): JSX.Element {
   const { api } = useApp();
   const [copied, setCopied] = createSignal(false);
-  const save = (href: string, kind: string): void => {
+  const fileName = (kind: string): string => {
     const from = new Date(props.view.time.bounds().fromMs).toISOString().slice(0, 16).replaceAll(":", "");
-    const link = document.createElement("a");
-    link.href = href;
-    link.download = `sluice-${props.view.metric()}-${from}.${kind}`;
-    link.click();
+    return `sluice-${props.view.metric()}-${from}.${kind}`;
   };
   const saveCsv = (): void => {
     const answer = props.data.main.data();
-    if (!answer) return;
-    const url = URL.createObjectURL(new Blob([historyCsv(answer.now)], { type: "text/csv" }));
-    save(url, "csv");
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    if (answer) saveFile(historyCsv(answer.now), fileName("csv"), "text/csv");
   };
   const copySql = async (): Promise<void> => {
     const answer = props.data.main.data();
@@ -192,7 +187,7 @@ function Downloads(props: {
         type="button"
         class="button"
         disabled={!props.png}
-        onClick={() => void props.png?.().then((url) => save(url, "png"))}
+        onClick={() => void props.png?.().then((url) => saveLink(url, fileName("png")))}
       >
         <Icon name="download" />
         PNG

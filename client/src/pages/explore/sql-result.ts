@@ -1,5 +1,5 @@
 import type { SqlAnswer } from "../../../../contract/sql.ts";
-import { csvCell } from "../../ui/csv.ts";
+import { csvLine } from "../../ui/csv.ts";
 
 /** A cell as text: what ClickHouse says, arrays and maps as JSON. */
 export function sqlText(cell: unknown): string {
@@ -9,7 +9,7 @@ export function sqlText(cell: unknown): string {
 
 export function sqlCsv(answer: SqlAnswer): string {
   const lines = [answer.meta.map(({ name }) => name), ...answer.data.map((row) => row.map(sqlText))];
-  return `${lines.map((line) => line.map(csvCell).join(",")).join("\r\n")}\r\n`;
+  return `${lines.map((line) => csvLine(line)).join("\r\n")}\r\n`;
 }
 
 export interface SqlSeries {

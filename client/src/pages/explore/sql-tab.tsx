@@ -3,6 +3,7 @@ import { createSignal, For, type JSX, Show } from "solid-js";
 import type { SqlAnswer } from "../../../../contract/sql.ts";
 import type { ApiFailure } from "../../api/api.ts";
 import { useApp } from "../../app/context.tsx";
+import { saveFile } from "../../ui/csv.ts";
 import { formatBytes, formatCount, formatDuration } from "../../ui/format.ts";
 import { Notice } from "../../ui/notice.tsx";
 import { SqlChart } from "./sql-chart.tsx";
@@ -93,14 +94,7 @@ export function SqlTab(): JSX.Element {
 function SqlResult(props: { answer: SqlAnswer }): JSX.Element {
   const series = () => sqlSeries(props.answer);
   const numeric = (type: string): boolean => /^(Nullable\()?(U?Int|Float|Decimal)/.test(type);
-  const save = (): void => {
-    const url = URL.createObjectURL(new Blob([sqlCsv(props.answer)], { type: "text/csv" }));
-    const link = document.createElement("a");
-    link.href = url;
-    link.download = "sluice-query.csv";
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
-  };
+  const save = (): void => saveFile(sqlCsv(props.answer), "sluice-query.csv", "text/csv");
   return (
     <>
       <div class="panel-head">
