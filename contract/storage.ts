@@ -21,7 +21,7 @@ export const Storage = Type.Object({
       events_per_day: Type.Integer({ description: "of the last 24 hours" }),
       bytes_per_event: Type.Number({ description: "estimated from a sample of the newest rows" }),
       bytes_per_day: Type.Number(),
-      retention_days: Type.Integer(),
+      retention_days: Type.Integer({ description: "the longest that an event of the type may be kept" }),
       bytes_when_steady: Type.Number(),
     }),
     { description: "the dearest first, at most 200" },
@@ -36,10 +36,12 @@ export type Storage = Static<typeof Storage>;
 /** GET /api/retention. */
 export const RetentionReport = Type.Object({
   dry_run: Type.Boolean({ description: "other rules than those in force were asked about" }),
-  days: Type.Integer({ description: "for types that no rule names" }),
+  days: Type.Integer({ description: "for events that no rule names" }),
   rules: Type.Array(
     Type.Object({
-      pattern: Type.Union([Type.String(), Type.Null()], { description: "null: types that no rule names" }),
+      pattern: Type.Union([Type.String(), Type.Null()], {
+        description: "as written in RETENTION; null: events that no rule names",
+      }),
       days: Type.Integer(),
       expired_events: Type.Integer({ description: "stored now, and past their time: the next sweep deletes them" }),
     }),

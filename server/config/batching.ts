@@ -8,7 +8,7 @@ const retentionRules: Kind<{ readonly text: string; readonly rules: readonly Ret
     const rules = parseRetentionRules(text, retentionDaysMax);
     return rules && { text, rules };
   },
-  allowed: `TYPE=DAYS, several separated by commas, with * for any characters and 1 to ${retentionDaysMax} days`,
+  allowed: `TYPE=DAYS or meta.KEY:VALUE=DAYS, several separated by commas, with * for any characters and 1 to ${retentionDaysMax} days`,
 };
 
 export const batching = group("Batches and retention", {
@@ -52,12 +52,12 @@ export const batching = group("Batches and retention", {
     variable: "RETENTION_SWEEP_INTERVAL",
     fallback: "1h",
     kind: duration("1s", "1d"),
-    help: "time between looks for events that are past the retention of their type",
+    help: "time between looks for events that are past their retention",
   },
   retentionRules: {
     variable: "RETENTION",
     fallback: "",
     kind: retentionRules,
-    help: "by event type, over RETENTION_DAYS: debug*=3,temperature=365; the first that fits decides",
+    help: "by event type or metadata, over RETENTION_DAYS: debug*=3,meta.site:lab=7,temperature=365; the first that fits decides",
   },
 });

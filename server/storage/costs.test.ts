@@ -14,7 +14,7 @@ const facts: CostFacts = {
 };
 
 test("bytes a day are events times their width times the table's compression", () => {
-  const costs = computeCosts(facts, { days: 90, rules: [{ pattern: "b", days: 1 }] }, "b=1");
+  const costs = computeCosts(facts, { days: 90, rules: [{ key: null, pattern: "b", days: 1 }] }, "b=1");
   expect(costs.types).toEqual([
     {
       event_type: "a",

@@ -36,7 +36,7 @@ export const storagePaths: ApiDocument["paths"] = {
       description: "With `rules` or `days` a dry run: how many events other settings would delete. Nothing is changed.",
       tags: ["Operate"],
       parameters: [
-        parameter("rules", "as RETENTION: `debug*=3,temperature=365`", { type: "string" }),
+        parameter("rules", "as RETENTION: `debug*=3,meta.site:lab=7,temperature=365`", { type: "string" }),
         parameter("days", "as RETENTION_DAYS", { type: "integer", minimum: 1 }),
       ],
       responses: {

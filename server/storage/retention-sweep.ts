@@ -1,15 +1,15 @@
 import type { ClickHouseClient } from "@clickhouse/client";
 import type { Log } from "../../base/log.ts";
-import { conditionOf, longestDays, type Retention } from "../../ddl/retention.ts";
+import { conditionOf, longestDays, type Retention, subjectText } from "../../ddl/retention.ts";
 
 /**
- * RETENTION keeps some types shorter or longer than others. The table's own TTL is the longest of them and drops whole parts;
- * this deletes, once a day, the rows of types that are kept shorter. Rollups have their rows from inserts and are not touched.
+ * RETENTION keeps some events shorter or longer than others. The table's own TTL is the longest of them and drops whole parts;
+ * this deletes, once a day, the rows that are kept shorter. Rollups have their rows from inserts and are not touched.
  */
 
 /** Rows of one rule that are past their time. */
 export interface Expiry {
-  /** Null: types that no rule names. */
+  /** As written in RETENTION; null: events that no rule names. */
   readonly pattern: string | null;
   readonly days: number;
   /** In SQL. */
@@ -24,7 +24,7 @@ export function expiriesOf(retention: Retention): readonly Expiry[] {
     days: kept,
     condition: `(${conditionOf(rules, index)}) AND timestamp < toStartOfDay(now('UTC')) - toIntervalDay(${kept})`,
   });
-  return [...rules.map((rule, index) => expiry(rule.pattern, index, rule.days)), expiry(null, null, days)];
+  return [...rules.map((rule, index) => expiry(subjectText(rule), index, rule.days)), expiry(null, null, days)];
 }
 
 export const countQuery = (expiries: readonly Expiry[]): string =>

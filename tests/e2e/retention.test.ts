@@ -96,6 +96,27 @@ test("retention by type: a dry run, a sweep that counts, rollups unchanged, late
   expect(await (await service.ingest(slow, { query: "?on_error=skip" })).json()).toMatchObject({ event_count: 2 });
 }, 180_000);
 
+test("retention by metadata: counted in a dry run, and deleted by the sweep", async () => {
+  const at20 = (site: string) => ({ ...event("temperature", 20), metadata: { site } });
+  expect((await service.ingest([at20("lab-1"), at20("lab-2"), at20("plant")])).status).toBe(202);
+  await stored();
+  const dryRun = await get<RetentionReport>("/api/retention?rules=meta.site%3Alab*%3D7");
+  expect(dryRun.rules[0]).toEqual({ pattern: "meta.site:lab*", days: 7, expired_events: 2 });
+  const before = (await counts()).temperature as number;
+  await service.stop();
+  service = await service.restart({
+    RETENTION: "meta.site:lab*=7,temperature=365",
+    RETENTION_DAYS: "10",
+    RETENTION_SWEEP_INTERVAL: "1s",
+  });
+  await until(
+    "the sweep",
+    async () => (await counts().catch(() => ({}) as Record<string, number>)).temperature === before - 2,
+    60_000,
+  );
+  expect((await fetch(`${service.url}/api/retention?rules=meta.site%3Alab`)).status).toBe(400);
+}, 120_000);
+
 test("what a day adds, and what each type costs", async () => {
   const wide = "x".repeat(400);
   const events = Array.from({ length: 2_000 }, (_, index) => ({
@@ -113,6 +134,6 @@ test("what a day adds, and what each type costs", async () => {
   expect(storage.types[0]?.event_type).toBe("wide");
   expect(storage.days_until_full).toBeNull();
   expect(storage.disk?.free_bytes).toBeGreaterThan(0);
-  expect(storage.settings).toEqual({ RETENTION_DAYS: 10, RETENTION: "debug*=3,temperature=365" });
+  expect(storage.settings).toEqual({ RETENTION_DAYS: 10, RETENTION: "meta.site:lab*=7,temperature=365" });
   expect(storage.tables.map(({ table }) => table)).toContain("telemetry_events");
 }, 60_000);
