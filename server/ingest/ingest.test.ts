@@ -62,6 +62,26 @@ test("a journal that was full and has room again counts as having room, before a
   expect(ingest.counts.journalFull).toBe(false);
 });
 
+test("while the journal is full, a body as long as one that found no room is refused unread; a shorter one is tried", async () => {
+  const { ingest, journal, post } = create();
+  const sized = (bytes: number): string => `{"device_id":"d","event_type":"t","value_string":"${"x".repeat(bytes)}"}`;
+  journal.publishJournalBytes(journalBytes - 8192);
+  // Refused for what is wrong with it, since it is read.
+  expect((await post(`${sized(20_000)}}`)).status).toBe(400);
+  expect((await post(sized(20_000))).status).toBe(503);
+  expect((await post(`${sized(20_000)}}`)).status).toBe(503);
+  const shorter = post(sized(10));
+  await settled();
+  ingest.durable(1);
+  expect((await shorter).status).toBe(202);
+  expect((await post(sized(20_000))).status).toBe(503);
+  journal.publishJournalBytes(0);
+  const now = post(sized(20_000));
+  await settled();
+  ingest.durable(1);
+  expect((await now).status).toBe(202);
+});
+
 test("a request that not even an empty journal could hold is too large; the next smaller one is taken", async () => {
   const { ingest, post } = create({ journalMaxBytes: 2048 });
   const sized = (bytes: number): string => `{"device_id":"d","event_type":"t","value_string":"${"x".repeat(bytes)}"}`;

@@ -90,7 +90,7 @@ export function createIntake(deps: IntakeDeps): Intake {
 
   /** From `begin` to the push nothing waits, so encoder, observations and ring see one delivery at a time. */
   function stage(delivery: Delivery, body: Uint8Array, principal: IngestPrincipal, atMs: number): Decision | Refusal {
-    staging.begin(principal, atMs);
+    staging.begin(principal, atMs, body.length);
     try {
       const decision = decide(delivery, body, principal);
       if (decision instanceof Refusal || decision.rowCount === 0) staging.rollback();
@@ -111,7 +111,8 @@ export function createIntake(deps: IntakeDeps): Intake {
     counts,
     closed,
     async take(delivery, body, principal, key = null) {
-      if (closing) return shuttingDown;
+      const refusal = closing ? shuttingDown : staging.refusalUnread(body.length);
+      if (refusal !== undefined) return refusal;
       const atMs = now();
       const decision = stage(delivery, body, principal, atMs);
       if (decision instanceof Refusal) return decision;

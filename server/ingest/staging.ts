@@ -47,7 +47,8 @@ const dayMs = 86_400_000;
 /** What a frame takes in an empty journal, above its rows and meta. */
 const framingBytes = fileHeaderBytes + frameHeaderBytes;
 
-export const ringFull = new Refusal("ring_full", "the service is taking in as much as it can; nothing was accepted");
+export const journalFull = new Refusal("journal_full", "the journal is full (JOURNAL_MAX_BYTES); nothing was accepted");
+const ringFull = new Refusal("ring_full", "the service is taking in as much as it can; nothing was accepted");
 
 /**
  * The transaction of one delivery over three places that must agree: the encoder's rows, the observations of the live view,
@@ -75,6 +76,9 @@ export class Staging {
   #watched: StoredEvent[] = [];
   /** Bytes that found no room in the journal when one was last asked for; 0 once some did. */
   #unplacedBytes = 0;
+  /** Length of the body that they came in. */
+  #unplacedBodyBytes = 0;
+  #bodyBytes = 0;
 
   constructor(deps: StagingDeps, options: StagingOptions) {
     this.#deps = deps;
@@ -101,10 +105,19 @@ export class Staging {
     return unplaced > 0 && ring.journalBytes + ring.usedBytes + unplaced > this.#options.journalMaxBytes;
   }
 
-  begin(principal: IngestPrincipal, nowMs: number): void {
+  /**
+   * A body as long as one that has just found no room is refused unread. Under a load that storing cannot keep up with, reading what
+   * is refused took most of the processor, which is what storing waited for.
+   */
+  refusalUnread(bodyBytes: number): Refusal | undefined {
+    return bodyBytes >= this.#unplacedBodyBytes && this.journalFull ? journalFull : undefined;
+  }
+
+  begin(principal: IngestPrincipal, nowMs: number, bodyBytes: number): void {
     if (this.#principal !== null) throw new Error("a delivery is being staged already");
     this.#principal = principal;
     this.#nowMs = nowMs;
+    this.#bodyBytes = bodyBytes;
     this.#nowSecond = Math.floor(nowMs / 1000);
     this.#mark = this.#deps.aggregator.queue.mark();
     this.#clear();
@@ -264,7 +277,8 @@ export class Staging {
     if (ring.journalBytes + ring.usedBytes + rowBytes > journalMaxBytes) {
       // A request larger than what a journal can hold must not make it seem full for ever.
       this.#unplacedBytes = Math.min(rowBytes, journalMaxBytes / 16);
-      return new Refusal("journal_full", "the journal is full (JOURNAL_MAX_BYTES); nothing was accepted");
+      this.#unplacedBodyBytes = this.#bodyBytes;
+      return journalFull;
     }
     return undefined;
   }
