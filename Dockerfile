@@ -4,7 +4,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
-RUN npx vite build client --logLevel warn
+RUN node base/wasm/build.mjs && npx vite build client --logLevel warn
 
 FROM node:22-bookworm-slim AS dependencies
 WORKDIR /app
@@ -25,8 +25,9 @@ COPY base base
 COPY contract contract
 COPY cli cli
 COPY sdk sdk
-COPY server server
-COPY workers workers
+# From the build, for the WebAssembly modules beside the sources.
+COPY --from=build /app/server server
+COPY --from=build /app/workers workers
 COPY ddl ddl
 RUN mkdir /data && chown bun:bun /data
 USER bun

@@ -1,0 +1,20 @@
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/**
+ * Instantiates a module that `build.mjs` made. Each caller gets an instance of its own, with its own memory.
+ *
+ * @example
+ * const { sum } = loadAssembly<{ sum(a: number, b: number): number }>(new URL("./assembly/index.wasm", import.meta.url));
+ */
+export function loadAssembly<Exports>(module: URL): Exports & { readonly memory: WebAssembly.Memory } {
+  const path = fileURLToPath(module);
+  if (!existsSync(path)) throw new Error(`${path} is missing; \`npm run build\` makes it`);
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), { env: { abort } });
+  return instance.exports as Exports & { readonly memory: WebAssembly.Memory };
+}
+
+/** What AssemblyScript calls when memory cannot grow. The place is a line of its source. */
+function abort(_message: number, _file: number, line: number, column: number): never {
+  throw new Error(`a WebAssembly module gave up at line ${line}, column ${column}`);
+}
