@@ -1,14 +1,9 @@
-/** Answers any request. */
-export type Handler = (request: Request) => Response | Promise<Response>;
+import type { SocketListener } from "../../base/http/socket-listener.ts";
+
+export type { Handler } from "../../base/http/handler.ts";
 
 /** What brings requests to a handler. */
-export interface Listener {
-  readonly url: URL;
-  /** The peer's address; empty when it has gone. */
-  addressOf(request: Request): string;
-  /** The connection may be idle for so long while this request is answered; 0: for ever. */
-  timeout(request: Request, seconds: number): void;
+export interface Listener extends SocketListener {
   /** Reads the certificate again. */
   reload(): void;
-  stop(): Promise<void>;
 }

@@ -1,5 +1,5 @@
+import { asRequest, SocketRequest } from "../../base/http/socket-request.ts";
 import type { Handler } from "./handler.ts";
-import { asRequest, SocketRequest } from "./sockets/socket-request.ts";
 
 /**
  * Answers HEAD as GET; the listener keeps the headers and leaves the body out. `ownPaths` have a route of their own for HEAD.

@@ -1,11 +1,13 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Server } from "bun";
+import type { Unacceptable } from "../../base/http/handler.ts";
+import { createSocketListener } from "../../base/http/socket-listener.ts";
 import type { Log } from "../../base/log.ts";
 import { watchFiles } from "../../base/watched-files.ts";
 import { ConfigError } from "../config/config-error.ts";
 import type { Handler, Listener } from "./handler.ts";
-import { createSocketListener } from "./sockets/socket-listener.ts";
+import { Refusal, refusalResponse } from "./refusal.ts";
 
 export interface ListenerOptions {
   readonly hostname: string;
@@ -30,6 +32,19 @@ const lingerMs = 2_000;
 const headMaxBytes = 16 * 1024;
 const headersMax = 100;
 
+const refusals: Readonly<Record<Unacceptable, Refusal>> = {
+  syntax: new Refusal("malformed_request", "the request is not HTTP/1.1"),
+  head_too_large: new Refusal("headers_too_large", "the request's target and headers are too large"),
+  version: new Refusal("version_not_supported", "the HTTP version must be 1.1 or 1.0"),
+  host: new Refusal("malformed_request", "a request has one Host header, and a target that is a path"),
+  late: new Refusal("request_timeout", "the request's headers did not arrive in time"),
+  early: new Refusal("malformed_request", "the request ended early"),
+  too_many_connections: new Refusal(
+    "overloaded",
+    "as many connections are open as the service takes (MAX_CONNECTIONS)",
+  ),
+};
+
 /**
  * Listens: over plain sockets with a parser of ours, over TLS with Bun's server, which also speaks HTTP/2. Throws `ConfigError`
  * when certificate and key cannot be used, or the address is taken.
@@ -39,12 +54,39 @@ export function createListener(deps: { readonly log: Log }, options: ListenerOpt
   if (tls !== null) return createTlsListener(deps, { ...options, tls });
   const idleTimeoutMs = options.idleTimeoutSeconds * 1000;
   const times = { headTimeoutMs, idleTimeoutMs, lingerMs };
-  return namingTheSetting(options, () =>
+  const listener = namingTheSetting(options, () =>
     createSocketListener(
-      { fetch, error, monotonicNow: () => performance.now() },
+      {
+        fetch,
+        error,
+        refuse: (why) => refusalResponse(refusals[why]),
+        // Nobody half-closes and then listens to a stream.
+        isGoneWithItsEnd: ({ method }) => method === "GET",
+        onBug: createBugLog(deps.log, () => performance.now()),
+        monotonicNow: () => performance.now(),
+      },
       { hostname, port, connectionsMax, headMaxBytes, headersMax, ...times },
     ),
   );
+  return { ...listener, reload: () => undefined };
+}
+
+const bugLogIntervalMs = 1000;
+
+/** A bug in the listener may be met by every connection: one line a second is enough. */
+function createBugLog(log: Log, now: () => number): (bug: unknown) => void {
+  let loggedAtMs = Number.NEGATIVE_INFINITY;
+  let unlogged = 0;
+  return (bug) => {
+    if (now() - loggedAtMs < bugLogIntervalMs) {
+      unlogged++;
+      return;
+    }
+    const error = bug instanceof Error ? (bug.stack ?? bug.message) : String(bug);
+    log("error", "a connection was closed because of a bug in the listener", { error, unlogged_before: unlogged });
+    loggedAtMs = now();
+    unlogged = 0;
+  };
 }
 
 function namingTheSetting<T>({ hostname, port }: Pick<ListenerOptions, "hostname" | "port">, listen: () => T): T {

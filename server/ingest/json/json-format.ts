@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
+import { PlainResponse } from "../../../base/http/plain-response.ts";
 import type { EventError, IngestAnswer } from "../../../contract/ingest.ts";
 import { limits } from "../../../contract/limits.ts";
 import { presentedKey } from "../../access/access.ts";
-import { PlainResponse } from "../../http/plain-response.ts";
 import { Refusal, refusalResponse } from "../../http/refusal.ts";
 import { type IngestFormat, noRejects, type Reading, type Rejects, type Staged } from "../format.ts";
 import { isMediaType } from "../media-type.ts";

@@ -1,20 +1,32 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
-import type { Listener } from "../handler.ts";
-import { PlainResponse } from "../plain-response.ts";
-import { createSocketListener } from "./socket-listener.ts";
+import type { Unacceptable } from "./handler.ts";
+import { PlainResponse } from "./plain-response.ts";
+import { createSocketListener, type SocketListener } from "./socket-listener.ts";
 
-let listener: Listener;
+let listener: SocketListener;
 /** What the handler was given: `METHOD path|body`. */
 let handled: string[];
+let bugs: unknown[];
 let aborted: number;
 let pulled: number;
+
+const statuses: Readonly<Record<Unacceptable, number>> = {
+  syntax: 400,
+  head_too_large: 431,
+  version: 505,
+  host: 400,
+  late: 408,
+  early: 400,
+  too_many_connections: 503,
+};
 
 async function answer(request: Request): Promise<Response> {
   const url = new URL(request.url);
   const { pathname } = url;
   if (pathname === "/refuse") return new PlainResponse("no", 401, "text/plain");
   if (pathname === "/throw") throw new Error("a bug");
+  if (pathname === "/unanswerable") throw "unanswerable";
   if (pathname === "/stream" || pathname === "/flood") return streamed(request, pathname === "/flood");
   if (pathname === "/parts") return new Response(parts());
   if (pathname === "/fails") return new Response(failing(url.searchParams.get("after") === "1"));
@@ -69,8 +81,18 @@ beforeAll(() => {
   listener = createSocketListener(
     {
       // A body that breaks off rejects in the handler, as it does in the service's.
-      fetch: (request) => answer(request).catch(() => new PlainResponse("broken", 400, "text/plain")),
-      error: () => new Response("error", { status: 500 }),
+      fetch: (request) =>
+        answer(request).catch((error) => {
+          if (error === "unanswerable") throw error;
+          return new PlainResponse("broken", 400, "text/plain");
+        }),
+      error(error) {
+        if (error === "unanswerable") throw new Error("a bug in what answers bugs");
+        return new Response("error", { status: 500 });
+      },
+      refuse: (why) => Response.json({ error: { code: why, message: "refused" } }, { status: statuses[why] }),
+      onBug: (bug) => bugs.push(bug),
+      isGoneWithItsEnd: ({ method }) => method === "GET",
       monotonicNow: () => performance.now(),
     },
     {
@@ -88,6 +110,7 @@ beforeAll(() => {
 afterAll(() => listener.stop());
 beforeEach(() => {
   handled = [];
+  bugs = [];
   aborted = 0;
   pulled = 0;
 });
@@ -333,13 +356,19 @@ describe("answers", () => {
     expect(aborted).toBe(1);
   });
 
+  test("a bug in the listener ends that connection, and is told", async () => {
+    const { statuses } = await talk(["GET /unanswerable HTTP/1.1\r\nHost: a\r\n\r\n"], 1);
+    expect(statuses).toEqual([]);
+    expect(String(bugs)).toContain("a bug in what answers bugs");
+  });
+
   test("say that there are too many connections", async () => {
     const sockets = Array.from({ length: 60 }, () => connect(Number(listener.url.port), "127.0.0.1"));
     const first = await Promise.race(
       sockets.map((socket) => new Promise<string>((resolve) => socket.on("data", (data) => resolve(String(data))))),
     );
     expect(first).toStartWith("HTTP/1.1 503");
-    expect(first).toContain("MAX_CONNECTIONS");
+    expect(first).toContain("too_many_connections");
     for (const socket of sockets) socket.destroy();
   });
 });

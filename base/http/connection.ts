@@ -1,5 +1,5 @@
 import type { Socket } from "bun";
-import { Refusal, refusalResponse } from "../refusal.ts";
+import type { Handler, Unacceptable } from "./handler.ts";
 import type { MessageListener, Parsed, Parser, ParserEngine, RequestHead } from "./llhttp.ts";
 import { Outbox } from "./outbox.ts";
 import { IncomingBody } from "./request-body.ts";
@@ -9,9 +9,14 @@ import { asRequest, type RequestConnection, SocketRequest, urlOf } from "./socke
 
 export interface ConnectionDeps {
   readonly engine: ParserEngine;
-  readonly fetch: (request: Request) => Response | Promise<Response>;
+  readonly fetch: Handler;
   /** A bug in a handler; what the client gets. */
   readonly error: (error: unknown) => Response;
+  readonly refuse: (why: Unacceptable) => Response;
+  /** A bug of the listener itself; its connection is closed. */
+  readonly onBug: (error: unknown) => void;
+  /** A client that has sent its last byte does not wait for the answer to this request, so nobody does. */
+  readonly isGoneWithItsEnd: (request: Request) => boolean;
   /** Milliseconds that never go back. */
   readonly monotonicNow: () => number;
 }
@@ -27,14 +32,6 @@ export interface ConnectionTimes {
 
 /** Bytes of later requests that wait for the answer to the present one; past it the connection is not read. */
 const pipelinedMaxBytes = 64 * 1024;
-const refusals = {
-  syntax: new Refusal("malformed_request", "the request is not HTTP/1.1"),
-  head_too_large: new Refusal("headers_too_large", "the request's target and headers are too large"),
-  version: new Refusal("version_not_supported", "the HTTP version must be 1.1 or 1.0"),
-  host: new Refusal("malformed_request", "a request has one Host header, and a target that is a path"),
-  late: new Refusal("request_timeout", "the request's headers did not arrive in time"),
-  early: new Refusal("malformed_request", "the request ended early"),
-} as const;
 
 /** One request and its answer. */
 interface Exchange {
@@ -130,8 +127,7 @@ export class Connection implements MessageListener, RequestConnection {
     }
     this.#halfClosed = true;
     const exchange = this.#exchange;
-    // Nobody half-closes and then listens to a stream: the client has gone.
-    if (exchange?.whole && exchange.request.method === "GET") exchange.gone?.abort();
+    if (exchange?.whole && this.#deps.isGoneWithItsEnd(asRequest(exchange.request))) exchange.gone?.abort();
     this.#pump();
   }
 
@@ -151,7 +147,7 @@ export class Connection implements MessageListener, RequestConnection {
       if (idleMs > this.#times.lingerMs || nowMs - this.#headSinceMs > this.#times.lingerMs) this.close();
     } else if (this.#headSinceMs > 0 && nowMs - this.#headSinceMs > this.#times.headTimeoutMs) {
       // A client that never said anything asked for no answer.
-      if (this.#parser.inHead) this.#refuse(refusals.late);
+      if (this.#parser.inHead) this.#refuse("late");
       else this.#finish();
     } else if (this.#idleTimeoutMs > 0 && idleMs > this.#idleTimeoutMs) {
       if (this.#exchange === null) this.#finish();
@@ -210,7 +206,7 @@ export class Connection implements MessageListener, RequestConnection {
   #endOfInput(): void {
     const exchange = this.#exchange;
     if (exchange !== null) exchange.body?.fail();
-    else if (this.#parser.inHead) this.#refuse(refusals.early);
+    else if (this.#parser.inHead) this.#refuse("early");
     else this.#finish();
   }
 
@@ -232,7 +228,7 @@ export class Connection implements MessageListener, RequestConnection {
     this.#broken = true;
     this.#unparsed = [];
     if (exchange === null) {
-      this.#refuse(refusals[why]);
+      this.#refuse(why);
       return;
     }
     exchange.body?.fail();
@@ -242,25 +238,44 @@ export class Connection implements MessageListener, RequestConnection {
   #run(exchange: Exchange): void {
     exchange.running = true;
     if (exchange.request.url === "") {
-      this.#refuse(refusals.host);
+      this.#refuse("host");
       return;
     }
     let answer: Response | Promise<Response>;
     try {
       answer = this.#deps.fetch(asRequest(exchange.request));
     } catch (error) {
-      answer = this.#deps.error(error);
+      this.#answerFailure(exchange, error);
+      return;
     }
-    if (answer instanceof Response) this.#answer(exchange, answer);
+    if (answer instanceof Response) this.#send(exchange, answer);
     else {
       answer.then(
-        (response) => this.#answer(exchange, response),
-        (error: unknown) => this.#answer(exchange, this.#deps.error(error)),
+        (response) => this.#answer(exchange, () => response),
+        (error: unknown) => this.#answerFailure(exchange, error),
       );
     }
   }
 
-  #answer(exchange: Exchange, response: Response): void {
+  #answerFailure(exchange: Exchange, error: unknown): void {
+    this.#answer(exchange, () => this.#deps.error(error));
+  }
+
+  /** Called from promises, where what it throws would be nobody's: such an error ends this connection and no other. */
+  #answer(exchange: Exchange, response: () => Response): void {
+    try {
+      this.#send(exchange, response());
+    } catch (bug) {
+      this.#failedInside(bug);
+    }
+  }
+
+  #failedInside(bug: unknown): void {
+    this.#deps.onBug(bug);
+    this.close();
+  }
+
+  #send(exchange: Exchange, response: Response): void {
     if (this.#phase !== "open") {
       discard(response.body);
       return;
@@ -280,11 +295,13 @@ export class Connection implements MessageListener, RequestConnection {
     if (sent === "kept") this.#next();
     else if (sent === "last") this.#finish();
     else {
-      sent.then(
-        (outcome) => (outcome === "kept" ? this.#next() : this.#finish()),
-        // The body failed before its first byte: nothing that could be said instead would be an answer.
-        () => this.close(),
-      );
+      sent
+        .then(
+          (outcome) => (outcome === "kept" ? this.#next() : this.#finish()),
+          // The body failed before its first byte: nothing that could be said instead would be an answer.
+          () => this.close(),
+        )
+        .catch((bug) => this.#failedInside(bug));
     }
   }
 
@@ -305,8 +322,8 @@ export class Connection implements MessageListener, RequestConnection {
     this.#pump();
   }
 
-  #refuse(refusal: Refusal): void {
-    const response = refusalResponse(refusal);
+  #refuse(why: Unacceptable): void {
+    const response = this.#deps.refuse(why);
     const signal = { gone: () => this.#phase === "closed", abort: () => undefined };
     const sent = sendResponse(response, this.#outbox, { keepAlive: false, isHead: false, minorVersion: 1, signal });
     if (typeof sent === "string") this.#finish();

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { Plain } from "../plain-response.ts";
+import type { Plain } from "./plain-response.ts";
 
 const bodiless = (status: number): boolean => status < 200 || status === 204 || status === 304;
 

@@ -1,5 +1,5 @@
-import { PlainResponse } from "../plain-response.ts";
 import type { Outbox } from "./outbox.ts";
+import { PlainResponse } from "./plain-response.ts";
 import { type BodyEnd, hasNoBody, headText, plainText } from "./response-text.ts";
 
 export interface SendOptions {

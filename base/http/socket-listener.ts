@@ -1,5 +1,3 @@
-import type { Listener } from "../handler.ts";
-import { Refusal, refusalResponse } from "../refusal.ts";
 import { Connection, type ConnectionDeps, type ConnectionTimes } from "./connection.ts";
 import { type HeadLimits, ParserEngine } from "./llhttp.ts";
 import { Outbox } from "./outbox.ts";
@@ -14,14 +12,25 @@ export interface SocketListenerOptions extends ConnectionTimes, HeadLimits {
   readonly connectionsMax: number;
 }
 
+/** What brings requests to a handler. */
+export interface SocketListener {
+  readonly url: URL;
+  /** The peer's address; empty when it has gone. */
+  addressOf(request: Request): string;
+  /** The connection may be idle for so long while this request is answered; 0: for ever. */
+  timeout(request: Request, seconds: number): void;
+  stop(): Promise<void>;
+}
+
+export type SocketListenerDeps = Omit<ConnectionDeps, "engine">;
+
 const checkIntervalMs = 1000;
-const tooMany = new Refusal("overloaded", "as many connections are open as the service takes (MAX_CONNECTIONS)");
 
 /**
  * HTTP/1.1 over Bun's sockets with llhttp, Node's parser, one for each connection. Why not `Bun.serve`: docs/decisions, 120.
  * Throws what `Bun.listen` throws.
  */
-export function createSocketListener(deps: Omit<ConnectionDeps, "engine">, options: SocketListenerOptions): Listener {
+export function createSocketListener(deps: SocketListenerDeps, options: SocketListenerOptions): SocketListener {
   const connections = new Set<Connection>();
   const connectionDeps: ConnectionDeps = { ...deps, engine: new ParserEngine(options) };
   const server = Bun.listen<Connection | null>({
@@ -34,7 +43,7 @@ export function createSocketListener(deps: Omit<ConnectionDeps, "engine">, optio
       open(socket) {
         if (connections.size >= options.connectionsMax) {
           socket.data = null;
-          refuse(socket);
+          refuse(socket, deps.refuse("too_many_connections"));
           return;
         }
         const connection = new Connection(socket as never, connectionDeps, options);
@@ -51,8 +60,11 @@ export function createSocketListener(deps: Omit<ConnectionDeps, "engine">, optio
         connections.delete(socket.data);
         socket.data.closed();
       },
-      // It is closed after that.
-      error: () => undefined,
+      // What a callback above throws comes here too.
+      error(socket, error) {
+        deps.onBug(error);
+        socket.data?.close();
+      },
     },
   });
   const timer = setInterval(() => {
@@ -68,7 +80,6 @@ export function createSocketListener(deps: Omit<ConnectionDeps, "engine">, optio
     timeout(request: unknown, seconds) {
       if (request instanceof SocketRequest) request.connection.setIdleTimeout(seconds);
     },
-    reload: () => undefined,
     async stop() {
       clearInterval(timer);
       server.stop(false);
@@ -78,8 +89,8 @@ export function createSocketListener(deps: Omit<ConnectionDeps, "engine">, optio
   };
 }
 
-function refuse(socket: { write(data: string | Uint8Array): number; end(): void }): void {
+function refuse(socket: { write(data: string | Uint8Array): number; end(): void }, response: Response): void {
   const signal = { gone: () => false, abort: () => undefined };
   const options = { keepAlive: false, isHead: false, minorVersion: 1, signal };
-  void Promise.resolve(sendResponse(refusalResponse(tooMany), new Outbox(socket), options)).then(() => socket.end());
+  void Promise.resolve(sendResponse(response, new Outbox(socket), options)).then(() => socket.end());
 }
