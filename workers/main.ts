@@ -1,6 +1,8 @@
 /** Entry of the writer thread. */
+
 import { randomBytes } from "node:crypto";
 import { diskSpace } from "../base/disk-space.ts";
+import { textOf } from "../base/error-text.ts";
 import { trySnapshot } from "./backup/snapshot.ts";
 import { createColumnMaker } from "./columns/column-maker.ts";
 import { openDiskJournal } from "./journal/disk.ts";
@@ -75,7 +77,7 @@ async function openOnDisk(options: WriterOptions): Promise<OpenedWriter> {
     if (diskReserveBytes === null) return inserter;
     return gateByDisk(inserter, {
       shortage: () => diskShortage(diskSpace(dataDirectory), journal.bytes, diskReserveBytes),
-      pause: (ms) => Promise.race([Bun.sleep(ms), writer.stopping]),
+      pause: writer.pause,
       log,
       onStatus: () => writer.postStatus(),
     });
@@ -126,7 +128,7 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
               log,
               now: Date.now,
               random: Math.random,
-              pause: (ms) => Promise.race([Bun.sleep(ms), writer.stopping]),
+              pause: writer.pause,
               onStatus: () => writer.postStatus(),
             },
             { ...options, database: message.address.database, cluster: message.address.cluster ?? null },
@@ -149,9 +151,7 @@ self.onmessage = (event: MessageEvent<ToWriter>) => {
   const message = event.data;
   if (message.type === "start") {
     handle = start(message.options);
-    handle.catch((error: unknown) =>
-      post({ type: "failed", message: error instanceof Error ? error.message : String(error) }),
-    );
+    handle.catch((error: unknown) => post({ type: "failed", message: textOf(error) }));
   } else {
     void handle?.then((take) => take(message));
   }

@@ -46,31 +46,36 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: "segment-deleted-before-confirmation",
-    file: "workers/writer/writer.ts",
+    file: "workers/writer/insert-loop.ts",
     edits: [
       [
-        "const result = await whileOneIsAhead(current);",
+        "const result = await this.#whileOneIsAhead(current);",
         "await Bun.sleep(2);\nawait journal.commit(batch);\nconst result = await current.result;",
       ],
-      ["if (!(await commit(batch))) return;", ""],
+      ["if (!(await this.#commit(batch))) return false;", ""],
     ],
     caughtBy: { fault: "refuse" },
   },
   {
     name: "query-beside-an-insert",
-    file: "workers/writer/writer.ts",
-    edits: [["inDoubt = !isWhole || ahead !== undefined || doubtful > 0;", "inDoubt = !isWhole;"]],
+    file: "workers/writer/insert-loop.ts",
+    edits: [
+      [
+        "return !this.#isWithinEpoch && this.#ahead === undefined && this.#doubtful === 0;",
+        "return !this.#isWithinEpoch;",
+      ],
+    ],
     caughtBy: { test: "workers/thread.test.ts" },
   },
   {
     name: "ack-before-write",
-    file: "workers/writer/writer.ts",
+    file: "workers/writer/append-loop.ts",
     edits: [
       [
         "const appended = journal.append(group);",
-        'post({ type: "durable", rows: group.rowCount });\nawait Bun.sleep(50);\nconst appended = journal.append(group);',
+        'this.#deps.post({ type: "durable", rows: group.rowCount });\nawait Bun.sleep(50);\nconst appended = journal.append(group);',
       ],
-      ['post({ type: "durable", rows: group.rowCount });\n    } else', "} else"],
+      ['post({ type: "durable", rows: group.rowCount });\n      return;', "return;"],
     ],
     caughtBy: { fault: "kill-service" },
   },
@@ -191,11 +196,11 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: "age-by-wall-clock",
-    file: "workers/writer/writer.ts",
+    file: "workers/writer/sealing.ts",
     edits: [
       [
-        "const ageMs = open.rowCount === 0 ? 0 : deps.monotonicNow() - openSinceMs;",
-        "const ageMs = open.rowCount === 0 ? 0 : deps.now() - open.sinceMs;",
+        "const ageMs = open.rowCount === 0 ? 0 : this.#deps.monotonicNow() - this.#openSinceMs;",
+        "const ageMs = open.rowCount === 0 ? 0 : this.#deps.now() - open.sinceMs;",
       ],
     ],
     caughtBy: { test: "workers/thread.test.ts" },

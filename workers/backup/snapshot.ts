@@ -1,6 +1,7 @@
 import { linkSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { ClickHouseClient } from "@clickhouse/client";
+import { textOf } from "../../base/error-text.ts";
 
 /**
  * One position of a running service, held by hard links: the tables as they were when no insert was under way, and every
@@ -88,7 +89,7 @@ export async function trySnapshot(
     return { ok: false, reason: "the journal's disk is failing: what it refused may still lie in its files" };
   } catch (error) {
     removeSnapshots(places.dataDirectory, name);
-    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+    return { ok: false, reason: textOf(error) };
   }
 }
 

@@ -1,4 +1,5 @@
 /** Entry of the thread that makes columns: what it does takes too long for the one that makes events durable. */
+import { textOf } from "../../base/error-text.ts";
 import { createColumnWork } from "./make-columns.ts";
 import type { ColumnReply, ColumnRequest, MadeColumns } from "./protocol.ts";
 
@@ -19,7 +20,7 @@ async function answer(request: ColumnRequest): Promise<void> {
     const made = await work(request);
     send({ id: request.id, ok: true, made }, buffersOf(made));
   } catch (error) {
-    send({ id: request.id, ok: false, message: error instanceof Error ? error.message : String(error) });
+    send({ id: request.id, ok: false, message: textOf(error) });
   }
 }
 

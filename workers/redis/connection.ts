@@ -1,4 +1,5 @@
 import { RedisClient } from "bun";
+import { textOf } from "../../base/error-text.ts";
 
 /**
  * One connection to Redis that fails fast: while it is down every command is refused at once, and a command that is not
@@ -160,8 +161,4 @@ function isRefusal(error: unknown): boolean {
     : /^(ERR|NOSCRIPT|OOM|MISCONF|READONLY|WRONGTYPE|NOAUTH|NOPERM|BUSY|LOADING|MASTERDOWN|EXECABORT)\b/.test(
         error.message,
       );
-}
-
-export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

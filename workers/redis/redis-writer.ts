@@ -1,11 +1,12 @@
 import { backoffMs } from "../../base/backoff.ts";
+import { textOf } from "../../base/error-text.ts";
 import type { Log } from "../../base/log.ts";
 import type { FromWriter, RedisOptions, WriterOptions } from "../protocol.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import type { RowStore } from "../row-store.ts";
 import type { Inserter } from "../writer/inserter.ts";
 import { createAppender } from "./appender.ts";
-import { connectRedis, RedisRefusedError, textOf } from "./connection.ts";
+import { connectRedis, RedisRefusedError } from "./connection.ts";
 import { closeGate, commit, identify, leave, openGate, split, take, tend } from "./scripts.ts";
 import { parseBatch } from "./shard-batch.ts";
 
@@ -42,7 +43,7 @@ export interface RedisWriter {
   wake(): void;
   connect(store: RowStore, createInserter: () => Inserter): void;
   query(id: number, sql: string): void;
-  readonly stopping: Promise<void>;
+  pause(ms: number): Promise<void>;
   postStatus(): void;
   stop(timeoutMs: number): Promise<number>;
 }
@@ -285,7 +286,7 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
     }
   }
 
-  const pause = (ms: number): Promise<unknown> => Promise.race([Bun.sleep(ms), stopSignal.promise]);
+  const pause = (ms: number): Promise<void> => Promise.race([Bun.sleep(ms), stopSignal.promise]);
 
   // ---- rollups ---------------------------------------------------------------------------------------------------------
 
@@ -366,7 +367,7 @@ export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOpti
 
   return {
     ready: ready.promise,
-    stopping: stopSignal.promise,
+    pause,
     wake: () => appender.wake(),
     connect(theStore, create) {
       store = theStore;

@@ -1,4 +1,5 @@
 import { ClickHouseError } from "@clickhouse/client";
+import { textOf } from "../../base/error-text.ts";
 import { StatesRefusedError } from "../row-store.ts";
 
 /**
@@ -96,7 +97,7 @@ export function classifyFailure(error: unknown): Failure {
     if (failure.class !== "rejected") return failure;
     return { ...failure, class: "unknown", message: `the rollups of stored rows are refused: ${failure.message}` };
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = textOf(error);
   const code = error instanceof ClickHouseError ? Number(error.code) : null;
   if (code === null || !Number.isInteger(code)) {
     // No exception from ClickHouse: the connection, a timeout, a proxy. Whether the batch went in is not known.
