@@ -1,11 +1,12 @@
 /** `sluice restore DIR`: makes a data directory out of a backup. */
 import { mkdirSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { ClickHouseError } from "@clickhouse/client";
 import { lockDirectory } from "../base/directory-lock.ts";
 import { longestDays } from "../ddl/retention.ts";
 import { parseConfig } from "../server/config/config.ts";
+import { parseObjectPlace, withDirectory } from "../workers/backup/object-storage.ts";
 import { type RestoreEngine, restoreBackup } from "../workers/backup/restore.ts";
 import { BackupError } from "../workers/backup/write.ts";
 import { connectClickHouse } from "../workers/clickhouse-client.ts";
@@ -14,7 +15,8 @@ import { checkJournal } from "./journal-check.ts";
 
 const help = `Restore a backup
 
-  sluice restore DIR    from the backup in DIR into DATA_DIR, which is empty or not there yet
+  sluice restore DIR                    from the backup in DIR into DATA_DIR, which is empty or not there yet
+  sluice restore s3://BUCKET/PATH/NAME  from object storage, by way of a directory beside DATA_DIR
 
 All of the backup is read and compared with its checksums before anything is written; afterwards the rows and sums of
 every table are compared with those of the backup. Then start the service: what the backup's journal holds is stored.
@@ -35,20 +37,21 @@ export async function restore(args: readonly string[]): Promise<number> {
   if (values.help) return say(help);
   if (given === undefined || more.length > 0) return complain("restore: one directory is needed; --help tells more", 2);
   try {
-    return await into(resolve(given));
+    const place = parseObjectPlace(given);
+    const dataDirectory = resolve(parseConfig(process.env).storage.dataDirectory);
+    return await withDirectory(given, place, dirname(dataDirectory), (backup) => into(backup, dataDirectory));
   } catch (error) {
     if (error instanceof BackupError || error instanceof ClickHouseError) return complain(error.message, 1);
     throw error;
   }
 }
 
-/** From the backup in this directory, into DATA_DIR. */
-async function into(backup: string): Promise<number> {
+/** From the backup in this directory. */
+async function into(backup: string, dataDirectory: string): Promise<number> {
   const config = parseConfig(process.env);
   const { database } = config.clickHouse;
   const { retentionDays: days, retentionRules } = config.batching;
   const retentionDays = longestDays({ days, rules: retentionRules.rules });
-  const dataDirectory = resolve(config.storage.dataDirectory);
   mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   const lock = lockDirectory(dataDirectory);
   if (!lock.ok) throw new BackupError(`${dataDirectory}: ${lock.reason}`);

@@ -71,6 +71,9 @@ const deadLetterFile = /^(\d{4}-\d{2}-\d{2}\.ndjson|replayed\.log)$/;
 const engineFolder = (dataDirectory: string): string => join(dataDirectory, "clickhouse", "data");
 const frozenFolder = (dataDirectory: string, name: string): string => join(engineFolder(dataDirectory), "shadow", name);
 const linkFolder = (dataDirectory: string, name: string): string => join(dataDirectory, "snapshots", name);
+/** Where whoever holds a snapshot may put files; the service removes them with it, however that process ends. */
+export const workFolder = (dataDirectory: string, name: string): string =>
+  join(linkFolder(dataDirectory, name), "work");
 
 /** As `takeSnapshot`; a failure leaves nothing behind. */
 export async function trySnapshot(

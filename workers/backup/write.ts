@@ -19,6 +19,8 @@ export interface WriteOptions {
   readonly dataDirectory: string;
   /** An earlier backup: parts that are in it are linked where the file system allows, and not copied again. */
   readonly base: string | null;
+  /** Gives parts second names instead of copying them, for a directory that is read and removed again. */
+  readonly linksParts?: boolean;
   readonly release: string;
 }
 
@@ -44,7 +46,7 @@ export function writeBackup(snapshot: Snapshot, options: WriteOptions): WrittenB
   const { directory } = options;
   checkTarget(directory);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const copier = createCopier(directory, openBase(options.base));
+  const copier = createCopier(directory, openBase(options.base), options.linksParts ?? false);
   const tables = snapshot.tables.map((table) => {
     const parts = partsIn(table.frozen);
     if (parts.length === 0 && !table.isEmpty)
@@ -115,7 +117,7 @@ function openBase(directory: string | null): Base | null {
 /** Parts never change, and these two say what is in one: the checksums of its columns, and which columns there are. */
 const identifying = ["checksums.txt", "columns.txt"];
 
-function createCopier(directory: string, base: Base | null) {
+function createCopier(directory: string, base: Base | null, linksParts: boolean) {
   const files: BackupFile[] = [];
   let linkedBytes = 0;
 
@@ -144,6 +146,8 @@ function createCopier(directory: string, base: Base | null) {
       if (base && earlier && tryLink(join(base.directory, earlier.path), join(directory, earlier.path))) {
         files.push(earlier);
         linkedBytes += earlier.bytes;
+      } else if (linksParts && tryLink(join(source, name), join(directory, path, name))) {
+        add(`${path}/${name}`, digestOf(join(source, name)));
       } else file(join(source, name), `${path}/${name}`);
     }
   }
