@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RowEncoder } from "../contract/row.ts";
 import { startWriter, type WriterClient } from "./client.ts";
-import { createBatchBlocks } from "./columns/batch-blocks.ts";
+import { BlockMaker } from "./columns/batch-blocks.ts";
 import { openDiskJournal } from "./journal/disk.ts";
 import { realFiles } from "./journal/files.ts";
 import type { FromWriter, StoredBatch, WriterStatus } from "./protocol.ts";
@@ -148,7 +148,7 @@ test("rows go from the ring through the journal into ClickHouse, byte for byte",
   await until("stored", () => thread.stored.length === 1);
   const encoder = new RowEncoder();
   for (const device_id of ["a", "b"]) encoder.encode({ device_id, event_type: "t" }, 1_000, 1_000);
-  const { events } = createBatchBlocks(encoder.bytes(), 2, false);
+  const { events } = new BlockMaker().make([encoder.bytes()], 2, false);
   expect(clickhouse.inserts.map(({ body }) => body)).toEqual([Buffer.concat(events)]);
   expect(thread.stored[0]).toMatchObject({ rows: 2, deadLettered: 0, attempts: 1 });
   expect(thread.durableRows).toBe(2);

@@ -1,38 +1,25 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, unlinkSync, writevSync } from "node:fs";
 import { join } from "node:path";
 import { realFiles } from "../journal/files.ts";
-import { createBody } from "../journal/segment-body.ts";
-import { Arena } from "./arena.ts";
-import { createBatchBlocks } from "./batch-blocks.ts";
+import { readBody } from "../journal/segment-body.ts";
+import { BlockMaker } from "./batch-blocks.ts";
 import type { NativeBlock } from "./native-block.ts";
 import type { ColumnRequest, MadeBlock, MadeColumns, RowSource } from "./protocol.ts";
 
 /** Pieces that one call writes; Linux takes 1,024. */
 const piecesPerWrite = 512;
 const blockSuffix = ".native";
+/** What is read at once: it stays in the processor's cache until it is in columns. */
+const readBytes = 1 << 18;
 
 /** Reads the rows and makes their blocks. Keeps its memory, so that a batch does not need fresh one each time. */
-export function createColumnWork(): (request: ColumnRequest) => Promise<MadeColumns> {
-  let buffer = new Uint8Array(0);
-  const arena = new Arena();
+export function createColumnWork(): (request: ColumnRequest) => MadeColumns {
+  const buffer = new Uint8Array(readBytes);
+  const maker = new BlockMaker();
 
-  async function readSource(source: RowSource): Promise<Uint8Array> {
-    const chunks = source.kind === "bytes" ? source.chunks : chunksOf(source);
-    let length = 0;
-    for await (const chunk of chunks) {
-      if (length + chunk.length > buffer.length) {
-        const grown = new Uint8Array(Math.max(buffer.length * 2, length + chunk.length));
-        grown.set(buffer.subarray(0, length));
-        buffer = grown;
-      }
-      buffer.set(chunk, length);
-      length += chunk.length;
-    }
-    return buffer.subarray(0, length);
-  }
-
-  return async ({ id, source, rowCount, wantsStates, directory }) => {
-    const { events, states } = createBatchBlocks(await readSource(source), rowCount, wantsStates, arena);
+  return ({ id, source, rowCount, wantsStates, directory }) => {
+    const chunks = source.kind === "bytes" ? source.chunks : chunksOf(source, buffer);
+    const { events, states } = maker.make(chunks, rowCount, wantsStates);
     const keep = (name: string, block: NativeBlock): MadeBlock => {
       if (directory === null) return { kind: "bytes", pieces: block.map((piece) => new Uint8Array(piece)) };
       const path = join(directory, `${id}-${name}${blockSuffix}`);
@@ -46,8 +33,8 @@ export function createColumnWork(): (request: ColumnRequest) => Promise<MadeColu
   };
 }
 
-const chunksOf = ({ place, range }: Extract<RowSource, { kind: "place" }>): AsyncIterable<Uint8Array> =>
-  createBody({ files: realFiles, ...place }, range ?? undefined);
+const chunksOf = ({ place, range }: Extract<RowSource, { kind: "place" }>, buffer: Uint8Array): Iterable<Uint8Array> =>
+  readBody({ files: realFiles, ...place }, range ?? undefined, buffer);
 
 /** Not synced: it is made again from the journal when it is lost. */
 function writeBlock(path: string, block: NativeBlock): void {

@@ -1,6 +1,3 @@
-import type { Arena } from "./arena.ts";
-import { ByteWriter } from "./byte-writer.ts";
-
 /**
  * One block in ClickHouse's Native format, as files and HTTP bodies carry it (without the extras of the TCP protocol): the
  * numbers of columns and rows, then for each column its name, its type and its values.
@@ -17,60 +14,47 @@ export interface NativeColumn {
 export type NativeBlock = readonly Uint8Array[];
 
 export function createNativeBlock(rowCount: number, columns: readonly NativeColumn[]): NativeBlock {
-  const head = new ByteWriter(16);
-  head.varUint(columns.length);
-  head.varUint(rowCount);
-  const pieces: Uint8Array[] = [head.bytes()];
-  for (const { name, type, pieces: values } of columns) {
-    const title = new ByteWriter(16);
-    title.text(name);
-    title.text(type);
-    pieces.push(title.bytes(), ...values);
-  }
+  const pieces: Uint8Array[] = [Buffer.from([...varUint(columns.length), ...varUint(rowCount)])];
+  for (const { name, type, pieces: values } of columns) pieces.push(string(name), string(type), ...values);
   return pieces;
 }
 
 /** The serialization with a dictionary of its own in the block, and no global one. */
-const sharedDictionaries = 1;
+const sharedDictionaries = 1n;
 const hasAdditionalKeys = 1 << 9;
 const needsUpdate = 1 << 10;
-const indexWidths = [1, 2, 4] as const;
-type IndexWidth = (typeof indexWidths)[number];
 
 /**
- * A column of LowCardinality(String): its dictionary, then an index a row. The dictionary begins with the empty string, as
- * ClickHouse's own does, so the index of a value is its id and one.
+ * The pieces of a column of LowCardinality(String): its dictionary, then an index a row, in as few bytes as the keys let it. The
+ * dictionary begins with the empty string, as ClickHouse's own does; `keys` are the others, each with its length.
  */
-export class DictionaryColumn {
-  readonly #indexes: ByteWriter;
-  readonly #width: IndexWidth;
-  readonly #keys: Uint8Array;
-  readonly #keyCount: number;
-  #rows = 0;
+export function createDictionary(
+  keys: Uint8Array,
+  keyCount: number,
+  indexes: Uint8Array,
+  rowCount: number,
+): Uint8Array[] {
+  const size = keyCount + 1;
+  const width = size <= 0xff ? 0 : size <= 0xffff ? 1 : 2;
+  const head = Buffer.alloc(25);
+  head.writeBigUInt64LE(sharedDictionaries, 0);
+  head.writeBigUInt64LE(BigInt(width | hasAdditionalKeys | needsUpdate), 8);
+  head.writeBigUInt64LE(BigInt(size), 16);
+  const count = Buffer.alloc(8);
+  count.writeBigUInt64LE(BigInt(rowCount));
+  return [head, keys, count, indexes];
+}
 
-  /** `keys`: the strings of all ids, each with its length, in the order of the ids. */
-  constructor(keys: Uint8Array, keyCount: number, rowCapacity: number, arena?: Arena) {
-    this.#keys = keys;
-    this.#keyCount = keyCount;
-    this.#width = keyCount + 1 <= 0xff ? 1 : keyCount + 1 <= 0xffff ? 2 : 4;
-    this.#indexes = new ByteWriter(rowCapacity * this.#width, arena);
-  }
+/** LEB128. */
+function varUint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  bytes.push(rest);
+  return bytes;
+}
 
-  add(id: number): void {
-    this.#rows++;
-    if (this.#width === 1) this.#indexes.uint8(id + 1);
-    else if (this.#width === 2) this.#indexes.uint16(id + 1);
-    else this.#indexes.uint32(id + 1);
-  }
-
-  pieces(): Uint8Array[] {
-    const head = new ByteWriter(32);
-    head.uint64(sharedDictionaries);
-    head.uint64(indexWidths.indexOf(this.#width) | hasAdditionalKeys | needsUpdate);
-    head.uint64(this.#keyCount + 1);
-    head.uint8(0);
-    const count = new ByteWriter(8);
-    count.uint64(this.#rows);
-    return [head.bytes(), this.#keys, count.bytes(), this.#indexes.bytes()];
-  }
+function string(text: string): Uint8Array {
+  const bytes = Buffer.from(text);
+  return Buffer.from([...varUint(bytes.length), ...bytes]);
 }

@@ -9,7 +9,7 @@ export interface ColumnRequest {
   readonly id: number;
   readonly source: RowSource;
   readonly rowCount: number;
-  /** Whether rollups and devices are wanted as states; see `createBatchBlocks`. */
+  /** Whether rollups and devices are wanted as states; see `BlockMaker`. */
   readonly wantsStates: boolean;
   /** Where the blocks go as files; null: they are given back as bytes. */
   readonly directory: string | null;

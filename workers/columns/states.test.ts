@@ -4,8 +4,7 @@ import fc from "fast-check";
 import { RowEncoder, TruncatedRowError } from "../../contract/row.ts";
 import { readInsertSettings } from "../../ddl/insert-settings.ts";
 import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../../testing/test-store.ts";
-import { Arena } from "./arena.ts";
-import { createBatchBlocks } from "./batch-blocks.ts";
+import { BlockMaker } from "./batch-blocks.ts";
 import type { NativeBlock } from "./native-block.ts";
 
 setDefaultTimeout(120_000);
@@ -41,14 +40,23 @@ function encode(events: readonly TestEvent[]): Uint8Array {
   return encoder.bytes();
 }
 
+/** Pieces as a reader gives them: cut anywhere, in the middle of a row and of a length. */
+function cut(bytes: Uint8Array): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0, length = 1; at < bytes.length; at += length, length = (length * 31 + 7) % 4093) {
+    pieces.push(bytes.subarray(at, at + length));
+  }
+  return pieces;
+}
+
 let inserts = 0;
 /** One for all batches, as the thread has it: what an earlier one left must not show. */
-const arena = new Arena();
+const maker = new BlockMaker();
 
 async function insertBoth(events: readonly TestEvent[]): Promise<void> {
   for (const database of [byViews, byBlocks]) for (const table of tables) await database.run(`TRUNCATE TABLE ${table}`);
   await byViews.insert(events, `batch-${++inserts}`);
-  const { events: raw, states } = createBatchBlocks(encode(events), events.length, true, arena);
+  const { events: raw, states } = maker.make(cut(encode(events)), events.length, true);
   if (states === null) throw new Error("no states");
   await insertBlock("telemetry_events", raw);
   await insertBlock("telemetry_1s", states.rollups);
@@ -158,7 +166,7 @@ describe("a batch by columns", () => {
       event_type: "t",
       timestamp: nowMs + (5_000 - row) * 300,
     }));
-    const { events: block } = createBatchBlocks(encode(events), events.length, false);
+    const { events: block } = maker.make([encode(events)], events.length, false);
     await byBlocks.run("CREATE TABLE unsorted AS telemetry_events ENGINE = Memory");
     await insertBlock("unsorted", block);
     const [row] = await byBlocks.rows<{ sorted: boolean }>(
@@ -170,17 +178,16 @@ describe("a batch by columns", () => {
 
   test("leaves states to the views where a DateTime cannot hold a time", () => {
     const rows = encode([{ device_id: "a", event_type: "t", timestamp: -1 }]);
-    expect(createBatchBlocks(rows, 1, true).states).toBeNull();
-    expect(
-      createBatchBlocks(encode([{ device_id: "a", event_type: "t", timestamp: 0 }]), 1, true).states,
-    ).not.toBeNull();
+    expect(maker.make([rows], 1, true).states).toBeNull();
+    const epoch = encode([{ device_id: "a", event_type: "t", timestamp: 0 }]);
+    expect(maker.make([epoch], 1, true).states).not.toBeNull();
   });
 
   test("is not made of bytes that are not its rows", () => {
     const rows = encode([{ device_id: "a", event_type: "t", timestamp: nowMs, metadata: { a: "b" } }]);
     for (const bytes of [rows.slice(0, -1), Buffer.concat([rows, rows])]) {
-      expect(() => createBatchBlocks(bytes, 1, true)).toThrow(TruncatedRowError);
+      expect(() => maker.make([bytes], 1, true)).toThrow(TruncatedRowError);
     }
-    expect(() => createBatchBlocks(rows, 2, true)).toThrow();
+    expect(() => maker.make([rows], 2, true)).toThrow(TruncatedRowError);
   });
 });

@@ -6,24 +6,20 @@ import type { ColumnReply, ColumnRequest, MadeColumns } from "./protocol.ts";
 declare const self: Worker;
 
 const work = createColumnWork();
-/** One after the other: they share a buffer. */
-let queue = Promise.resolve();
 
 function buffersOf({ events, states }: MadeColumns): ArrayBuffer[] {
   const blocks = states === null ? [events] : [events, states.rollups, states.devices];
   return blocks.flatMap((block) => (block.kind === "bytes" ? block.pieces.map((piece) => piece.buffer) : []));
 }
 
-async function answer(request: ColumnRequest): Promise<void> {
+function answer(request: ColumnRequest): void {
   const send = (reply: ColumnReply, transfer: ArrayBuffer[] = []): void => self.postMessage(reply, transfer);
   try {
-    const made = await work(request);
+    const made = work(request);
     send({ id: request.id, ok: true, made }, buffersOf(made));
   } catch (error) {
     send({ id: request.id, ok: false, message: textOf(error) });
   }
 }
 
-self.onmessage = (event: MessageEvent<ColumnRequest>) => {
-  queue = queue.then(() => answer(event.data));
-};
+self.onmessage = (event: MessageEvent<ColumnRequest>) => answer(event.data);

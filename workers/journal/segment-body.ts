@@ -29,7 +29,7 @@ export function createBody(source: BodySource, range: RowRange | undefined): Rea
     read() {
       try {
         file ??= source.files.open(source.path, "read");
-        chunks ??= readRows(file, source, range);
+        chunks ??= readRows(file, source, range, null);
         const next = chunks.next();
         this.push(next.done ? null : next.value);
       } catch (error) {
@@ -45,7 +45,23 @@ export function createBody(source: BodySource, range: RowRange | undefined): Rea
   });
 }
 
-function* readRows(file: OpenFile, source: BodySource, range: RowRange | undefined): Generator<Uint8Array> {
+/** The same through one buffer: each chunk is valid until the next one is asked for. */
+export function* readBody(source: BodySource, range: RowRange | undefined, buffer: Uint8Array): Generator<Uint8Array> {
+  const file = source.files.open(source.path, "read");
+  try {
+    yield* readRows(file, source, range, buffer);
+  } finally {
+    file.close();
+  }
+}
+
+/** `buffer` null: whoever reads may still hold the chunk before, so each is a new one. */
+function* readRows(
+  file: OpenFile,
+  source: BodySource,
+  range: RowRange | undefined,
+  buffer: Uint8Array | null,
+): Generator<Uint8Array> {
   const { seed } = source;
   const from = range && range.from > 0 ? findRow(file, source, range.from) : null;
   const to = range && range.to < source.rowCount ? findRow(file, source, range.to).at : Number.POSITIVE_INFINITY;
@@ -55,8 +71,8 @@ function* readRows(file: OpenFile, source: BodySource, range: RowRange | undefin
     let at = from && from.at > extent.start ? from.at : extent.start;
     let rowBytesLeft = from && from.at > extent.start ? from.rowBytesLeft : 0;
     while (at < end) {
-      // A chunk of its own each time: whoever reads may still hold the one before.
-      const chunk = new Uint8Array(Math.min(chunkBytes, end - at));
+      const length = Math.min(buffer?.length ?? chunkBytes, end - at);
+      const chunk = buffer === null ? new Uint8Array(length) : buffer.subarray(0, length);
       if (file.read(chunk, at) < chunk.length) throw new Error(`${source.path} has become shorter`);
       let next = 0;
       let first = 0;
