@@ -5,7 +5,7 @@ set -u
 # program:package
 wanted=(chromium:chromium redis-server:redis-server mosquitto:mosquitto mosquitto_pub:mosquitto-clients
   influxd:influxdb promtool:prometheus prometheus-alertmanager:prometheus-alertmanager
-  zooinspector:zookeeper
+  zooinspector:zookeeper icinga2:icinga2-bin firefox-esr:firefox-esr
   buildah:buildah crun:crun)
 missing=()
 for entry in "${wanted[@]}"; do
