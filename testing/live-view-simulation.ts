@@ -1,6 +1,7 @@
-import type { StoredAnswer } from "../server/live-view/aggregator.ts";
 import { blockSeconds } from "../server/live-view/cells.ts";
+import { shardEpochs } from "../server/live-view/epoch.ts";
 import { gamma } from "../server/live-view/log-histogram.ts";
+import type { StoredAnswer } from "../server/live-view/rollup-refresher.ts";
 import type { SecondRange } from "../server/live-view/stored-window.ts";
 
 /** For tests: a ClickHouse that is a list. */
@@ -45,7 +46,7 @@ export class SimulatedClickHouse {
       }
       writer.sketch(events.map((event) => event.value).filter((value) => value !== null));
     }
-    return { ok: true, storedEpochs: [this.storedEpoch], body: writer.bytes() };
+    return { ok: true, storedEpochs: shardEpochs([this.storedEpoch]), body: writer.bytes() };
   }
 }
 

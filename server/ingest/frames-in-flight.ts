@@ -1,14 +1,16 @@
+import type { Epoch } from "../live-view/epoch.ts";
+
 /** A run of frames of one epoch, oldest first. */
-type Apply = (rows: number, epoch: number) => void;
+type Apply = (rows: number, epoch: Epoch) => void;
 
 /**
  * The epochs of frames that the ring has and whose fate the writer thread has not told yet, in their order. The writer reports
  * whole frames, oldest first. Bounded by the ring.
  */
 export class FramesInFlight {
-  readonly #frames: { readonly rows: number; readonly epoch: number }[] = [];
+  readonly #frames: { readonly rows: number; readonly epoch: Epoch }[] = [];
 
-  push(rows: number, epoch: number): void {
+  push(rows: number, epoch: Epoch): void {
     this.#frames.push({ rows, epoch });
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createRingMemory, RingConsumer, RingProducer } from "../../workers/ring/ring.ts";
+import { epochOf } from "../live-view/epoch.ts";
 import { createIngest, type IngestDeps } from "./ingest.ts";
 
 const journalBytes = 2 ** 20;
@@ -19,7 +20,7 @@ function create({ journalMaxBytes = journalBytes } = {}) {
         rewind: () => undefined,
         push: () => true,
       } as unknown as IngestDeps["aggregator"]["queue"],
-      currentEpoch: 1,
+      currentEpoch: epochOf(1),
       fold: () => undefined,
       discard: () => undefined,
     },

@@ -4,6 +4,7 @@ import type { IngestPrincipal } from "../access/access.ts";
 import type { Tap } from "../alerts/event-tap.ts";
 import { Refusal } from "../http/refusal.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
+import type { ShardEpochs } from "../live-view/epoch.ts";
 import { type Accepted, Acknowledgements, type Durability } from "./acknowledgements.ts";
 import { IngestCounters } from "./counts.ts";
 import type { Delivery, Staged } from "./format.ts";
@@ -42,8 +43,8 @@ export interface Intake {
   /** Why nothing is taken now, if so. */
   closed(): Refusal | undefined;
   readonly counts: IngestCounters;
-  /** Reports of the writer thread, in its order. */
-  durable(rows: number, cuts?: readonly number[]): void;
+  /** Reports of the writer thread, in its order. `cuts`: where the rows are in a shared journal. */
+  durable(rows: number, cuts?: ShardEpochs): void;
   refused(rows: number, reason: "journal_full" | "journal_failed", message: string): void;
   /** The shared journal does not answer: everything is refused at once, until this is null again. */
   away(reason: string | null): void;
@@ -134,7 +135,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     },
     durable(rows, cuts) {
       counts.durable += rows;
-      frames.take(rows, (count, epoch) => aggregator.fold(count, cuts ?? epoch));
+      frames.take(rows, (count, epoch) => aggregator.fold(count, cuts ?? [epoch]));
       deps.tap.settled(rows, true);
       acknowledgements.durable(rows);
       settled();

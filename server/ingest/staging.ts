@@ -7,6 +7,7 @@ import type { IngestPrincipal } from "../access/access.ts";
 import type { Tap } from "../alerts/event-tap.ts";
 import { Refusal } from "../http/refusal.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
+import type { Epoch } from "../live-view/epoch.ts";
 import { TypeNames } from "./type-names.ts";
 import { boundedTimeMs, boundsFault, type EventBounds, eventTimeMs, type Fault, surrogateFault } from "./validate.ts";
 
@@ -38,7 +39,7 @@ export interface PlacedEvent extends ScannedEvent {
 /** One frame in the ring. */
 export interface Committed {
   readonly rowCount: number;
-  readonly epoch: number;
+  readonly epoch: Epoch;
   /** Events of watched devices, to be shown once they are durable. */
   readonly watched: readonly StoredEvent[];
 }

@@ -3,8 +3,10 @@ import { createRandom } from "../../base/random.ts";
 import { hashDeviceId, RowEncoder } from "../../contract/row.ts";
 import type { Pipeline, Update } from "../../contract/stream.ts";
 import { ByteWriter, SimulatedClickHouse, type SimulatedEvent } from "../../testing/live-view-simulation.ts";
-import { type Aggregator, createAggregator, type StoredAnswer } from "./aggregator.ts";
+import { type Aggregator, createAggregator } from "./aggregator.ts";
+import { type Epoch, epochOf, shardEpochs } from "./epoch.ts";
 import { createRecoveredFold } from "./recovered-rows.ts";
+import type { StoredAnswer } from "./rollup-refresher.ts";
 import type { SecondRange } from "./stored-window.ts";
 
 const pipeline: Pipeline = {
@@ -33,9 +35,9 @@ class World {
   readonly clickHouse = new SimulatedClickHouse();
   readonly aggregator: Aggregator;
   /** Accepted, not durable: in the ring. */
-  readonly ring: { epoch: number; events: SimulatedEvent[] }[] = [];
+  readonly ring: { epoch: Epoch; events: SimulatedEvent[] }[] = [];
   /** Durable, not sealed. */
-  readonly journal: { epoch: number; events: SimulatedEvent[] }[] = [];
+  readonly journal: { epoch: Epoch; events: SimulatedEvent[] }[] = [];
   readonly batches: Batch[] = [];
   readonly durable: SimulatedEvent[] = [];
   readonly errors: unknown[] = [];
@@ -86,7 +88,7 @@ class World {
   makeDurable(): void {
     const frame = this.ring.shift();
     if (!frame) return;
-    this.aggregator.fold(frame.events.length, frame.epoch);
+    this.aggregator.fold(frame.events.length, [frame.epoch]);
     this.journal.push(frame);
     this.durable.push(...frame.events);
   }
@@ -108,7 +110,7 @@ class World {
     if (frames.length === 0) return;
     this.journal.splice(0, frames.length);
     this.batches.push({ lastEpoch, events: frames.flatMap((frame) => frame.events) });
-    this.aggregator.sealed(lastEpoch);
+    this.aggregator.sealed(shardEpochs([lastEpoch]));
   }
 
   store(): void {
@@ -116,7 +118,7 @@ class World {
     if (!batch) return;
     this.clickHouse.events.push(...batch.events);
     this.clickHouse.storedEpoch = batch.lastEpoch;
-    this.aggregator.stored(batch.lastEpoch);
+    this.aggregator.stored(shardEpochs([batch.lastEpoch]));
   }
 
   async answer(ok = true): Promise<void> {
@@ -275,7 +277,7 @@ test("a sealed batch is never told fewer groups than it has, whatever the view k
       world.close();
     }
     const groups = new Set(events.map((event) => `${event.second} ${event.eventType}`)).size;
-    return { groups, told: world.aggregator.sealed(world.publishedEpoch) };
+    return { groups, told: world.aggregator.sealed(shardEpochs([world.publishedEpoch])) };
   };
   const plain = batch(
     Array.from({ length: 3000 }, (_, index) => eventAt(now, `t-${index % 3}`)),
@@ -364,11 +366,11 @@ test("events reported durable after their batch was answered are asked for at on
     const frame = world.ring.shift() as (typeof world.ring)[number];
     world.clickHouse.events.push(...frame.events);
     world.clickHouse.storedEpoch = epoch;
-    world.aggregator.stored(epoch);
+    world.aggregator.stored([epoch]);
     await runFor(world, 3);
     // The block of the newer one was in the answer, that of the older one not.
     expect(world.update().totals.event_count).toBe(1);
-    world.aggregator.fold(1, epoch);
+    world.aggregator.fold(1, [epoch]);
     expect(world.update().totals.event_count).toBe(1);
     await runFor(world, 3);
     expect(world.update().totals.event_count).toBe(ago === 3 ? 1 : 2);
@@ -402,7 +404,7 @@ test("an answer that makes no sense changes nothing, is reported, and its blocks
   world.aggregator.tick();
   const { query } = world;
   world.query = null;
-  query?.resolve({ ok: true, storedEpochs: [1], body: new Uint8Array([1, 2, 3]) });
+  query?.resolve({ ok: true, storedEpochs: shardEpochs([1]), body: new Uint8Array([1, 2, 3]) });
   await settled();
   expect(world.errors).toHaveLength(1);
   expect(world.aggregator.stats.rollupFailures).toBe(1);
@@ -493,8 +495,8 @@ test("rows that an earlier run left are pending under their own epoch, and are c
     };
     encoder.encode(input, event.second * 1000 + 999, now * 1000);
   }
-  aggregator.startAt(2);
-  expect(aggregator.currentEpoch).toBe(2);
+  aggregator.startAt(epochOf(2), 1);
+  expect(aggregator.currentEpoch).toBe(epochOf(2));
   world.durable.push(...events);
   const rows = encoder.bytes();
   const pieceBytes = 4093;
@@ -507,16 +509,16 @@ test("rows that an earlier run left are pending under their own epoch, and are c
     },
   });
   for (let at = 0; at < rows.length; at += pieceBytes, pieces++) {
-    fold({ epoch: 1, rows: rows.slice(at, at + pieceBytes), last: false });
+    fold({ epoch: epochOf(1), rows: rows.slice(at, at + pieceBytes), last: false });
   }
-  fold({ epoch: 1, rows: new Uint8Array(0), last: true });
+  fold({ epoch: epochOf(1), rows: new Uint8Array(0), last: true });
   world.accept([eventAt(now, "live")]);
   world.makeDurable();
   await folded.promise;
   world.check();
   world.clickHouse.events.push(...events);
   world.clickHouse.storedEpoch = 1;
-  aggregator.stored(1);
+  aggregator.stored(shardEpochs([1]));
   await runFor(world, 3);
   world.check();
   expect(aggregator.stats.pendingCells).toBe(1);
@@ -635,7 +637,7 @@ test("devices: seeded from ClickHouse, exact up to the bound, ClickHouse's numbe
   };
   const see = (id: string) => {
     aggregator.queue.push(aggregator.types.indexOf("t"), Math.floor(nowMs / 1000), Number.NaN, ...hashDeviceId(id));
-    aggregator.fold(1, 1);
+    aggregator.fold(1, shardEpochs([1]));
   };
   await run(1);
   expect(active()).toBe(3);

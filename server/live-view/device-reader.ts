@@ -1,16 +1,14 @@
 import type { ClickHouseClient } from "@clickhouse/client";
 import { RowBinaryReader } from "../../contract/row.ts";
 import { readAll } from "../../workers/clickhouse-client.ts";
-import type { AggregatorDeps } from "./aggregator.ts";
+import type { DeviceQueries } from "./device-refresher.ts";
 import { buildDeviceCountQuery, buildDevicesQuery } from "./stored-window.ts";
 
 const answerMaxBytes = 256 * 2 ** 20;
 const timeoutMs = 10_000;
 
 /** What the aggregator asks ClickHouse about devices. While ClickHouse is away the answers are "not known". */
-export function createDeviceReader(
-  client: ClickHouseClient,
-): Required<Pick<AggregatorDeps, "queryDevices" | "countDevices">> {
+export function createDeviceReader(client: ClickHouseClient): Required<DeviceQueries> {
   async function read(query: string): Promise<Uint8Array | undefined> {
     try {
       const result = await client.exec({

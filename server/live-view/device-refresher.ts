@@ -1,5 +1,6 @@
 import { hashDeviceId, RowBinaryReader } from "../../contract/row.ts";
 import type { DeviceTable } from "./device-table.ts";
+import type { LiveView } from "./live-view.ts";
 
 /** What ClickHouse says of devices. */
 export interface DeviceQueries {
@@ -11,10 +12,9 @@ export interface DeviceQueries {
 
 export interface DeviceRefresherDeps {
   readonly queries: DeviceQueries;
-  /** Moves the window to now, and says which it is and what its devices are; they may be other ones after a pause. */
-  readonly window: () => { readonly fromSecond: number; readonly toSecond: number; readonly devices: DeviceTable };
+  /** Its window and its devices may be other ones after a pause. */
+  readonly view: Pick<LiveView, "window" | "devices" | "changed" | "advance">;
   readonly pause: () => Promise<void>;
-  readonly onChanged: () => void;
 }
 
 export interface DeviceRefresherOptions {
@@ -65,7 +65,7 @@ export class DeviceRefresher {
     this.#nextMs = nowMs + retryMs;
     try {
       if (await this.#isTooMany()) return;
-      const { fromSecond, devices } = this.#deps.window();
+      const { fromSecond, devices } = this.#present();
       // Those that are left out from here on raise it again.
       devices.overflowed = false;
       const limit = this.#options.devicesMax;
@@ -79,7 +79,7 @@ export class DeviceRefresher {
       } else {
         devices.overflowed = true;
       }
-      if (devices.active !== active) this.#deps.onChanged();
+      if (devices.active !== active) this.#deps.view.changed = true;
     } finally {
       this.#asking = false;
     }
@@ -88,21 +88,29 @@ export class DeviceRefresher {
   /** A table that was too small is asked for again only once they fit. */
   async #isTooMany(): Promise<boolean> {
     const { countDevices } = this.#deps.queries;
-    const { fromSecond, devices } = this.#deps.window();
+    const { fromSecond, devices } = this.#present();
     if (!countDevices || (!devices.overflowed && this.estimate === null)) return false;
     const count = await countDevices(fromSecond);
     if (this.#stopped || count === null) return true;
     if (count <= this.#options.devicesMax) return false;
-    if (count !== this.estimate) this.#deps.onChanged();
+    if (count !== this.estimate) this.#deps.view.changed = true;
     this.estimate = count;
     return true;
+  }
+
+  /** The window of this moment. */
+  #present() {
+    const { view } = this.#deps;
+    view.advance();
+    const { fromSecond, toSecond } = view.window;
+    return { fromSecond, toSecond, devices: view.devices };
   }
 
   async #seed(devices: DeviceTable, body: Uint8Array): Promise<number> {
     const reader = new RowBinaryReader(body);
     let count = 0;
     while (!reader.done && !this.#stopped) {
-      const { toSecond } = this.#deps.window();
+      const { toSecond } = this.#present();
       for (let slice = 0; slice < sliceDevices && !reader.done; slice++) {
         const [hashA, hashB] = hashDeviceId(reader.string());
         devices.observe(hashA, hashB, Math.min(reader.uint32(), toSecond));

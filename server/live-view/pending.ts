@@ -1,9 +1,10 @@
 import { blockShift, CellCollector, type Cells, filterCells } from "./cells.ts";
+import { covers, type Epoch } from "./epoch.ts";
 
 /** Aggregates of adjacent epochs that are not yet known to be in ClickHouse's answer. */
 export interface Partial {
-  firstEpoch: number;
-  lastEpoch: number;
+  firstEpoch: Epoch;
+  lastEpoch: Epoch;
   sealed: boolean;
   /** Lists of cells, none empty; merged now and then. */
   parts: Cells[];
@@ -22,7 +23,7 @@ export class PendingEpochs {
   readonly #partials: Partial[] = [];
   readonly #merger = new CellCollector();
   #cells = 0;
-  #sealedEpoch = 0;
+  #sealedEpoch: Epoch | undefined;
 
   get partials(): readonly Partial[] {
     return this.#partials;
@@ -33,7 +34,7 @@ export class PendingEpochs {
   }
 
   /** Takes over `cells`. Epochs mostly come in order; an older one finds its place. */
-  add(epoch: number, cells: Cells): void {
+  add(epoch: Epoch, cells: Cells): void {
     this.#cells += cells.length;
     let at = this.#partials.length - 1;
     while (at >= 0 && (this.#partials[at] as Partial).firstEpoch > epoch) at--;
@@ -45,7 +46,7 @@ export class PendingEpochs {
       this.#partials.splice(at + 1, 0, {
         firstEpoch: epoch,
         lastEpoch: epoch,
-        sealed: epoch <= this.#sealedEpoch,
+        sealed: covers(this.#sealedEpoch, epoch),
         parts: [cells],
       });
     }
@@ -53,8 +54,8 @@ export class PendingEpochs {
   }
 
   /** A batch was sealed: all of its epochs are dropped together, so they may as well be one. */
-  seal(lastEpoch: number): void {
-    this.#sealedEpoch = Math.max(this.#sealedEpoch, lastEpoch);
+  seal(lastEpoch: Epoch): void {
+    if (!covers(this.#sealedEpoch, lastEpoch)) this.#sealedEpoch = lastEpoch;
     const first = this.#partials.findIndex((partial) => !partial.sealed);
     if (first < 0) return;
     let end = first;
@@ -65,25 +66,20 @@ export class PendingEpochs {
     if (end - first > 1) this.#merge(first, end);
   }
 
-  /** Drops what `keeps` refuses of partials up to `lastEpoch`, and partials that become empty. */
-  drop(lastEpoch: number, keeps: (block: number) => boolean): void {
-    let left = 0;
-    this.#cells = 0;
-    for (const partial of this.#partials) {
-      if (partial.lastEpoch <= lastEpoch) {
-        partial.parts = partial.parts.map((cells) => filterCells(cells, keeps)).filter((cells) => cells.length > 0);
-      }
-      if (partial.parts.length === 0) continue;
-      for (const cells of partial.parts) this.#cells += cells.length;
-      this.#partials[left++] = partial;
-    }
-    this.#partials.length = left;
+  /** Drops the blocks that `keeps` refuses, and partials that become empty. */
+  drop(keeps: (block: number) => boolean): void {
+    this.#filter(() => true, keeps);
+  }
+
+  /** `drop` in partials whose epochs are all up to `mark`. */
+  dropUpTo(mark: Epoch | undefined, keeps: (block: number) => boolean): void {
+    this.#filter(({ lastEpoch }) => covers(mark, lastEpoch), keeps);
   }
 
   /** Whether a partial that is stored only in part, were `storedEpoch` the last stored one, has cells in a block. */
-  straddles(storedEpoch: number, block: number): boolean {
+  straddles(storedEpoch: Epoch | undefined, block: number): boolean {
     for (const { firstEpoch, lastEpoch, parts } of this.#partials) {
-      if (firstEpoch > storedEpoch || lastEpoch <= storedEpoch) continue;
+      if (!covers(storedEpoch, firstEpoch) || covers(storedEpoch, lastEpoch)) continue;
       for (const { length, seconds } of parts) {
         for (let cell = 0; cell < length; cell++) if ((seconds[cell] as number) >> blockShift === block) return true;
       }
@@ -99,6 +95,20 @@ export class PendingEpochs {
         for (let cell = 0; cell < cells.length; cell++) types.add(cells.types[cell] as number);
     }
     return types;
+  }
+
+  #filter(concerns: (partial: Partial) => boolean, keeps: (block: number) => boolean): void {
+    let left = 0;
+    this.#cells = 0;
+    for (const partial of this.#partials) {
+      if (concerns(partial)) {
+        partial.parts = partial.parts.map((cells) => filterCells(cells, keeps)).filter((cells) => cells.length > 0);
+      }
+      if (partial.parts.length === 0) continue;
+      for (const cells of partial.parts) this.#cells += cells.length;
+      this.#partials[left++] = partial;
+    }
+    this.#partials.length = left;
   }
 
   #bound(): void {

@@ -17,6 +17,7 @@ import { addMqttMetrics } from "../ingest/mqtt/metrics.ts";
 import { createMqtt, type Mqtt } from "../ingest/mqtt/mqtt.ts";
 import { type Aggregator, createAggregator } from "../live-view/aggregator.ts";
 import { createDeviceReader } from "../live-view/device-reader.ts";
+import { shardEpochs } from "../live-view/epoch.ts";
 import { createRecoveredFold } from "../live-view/recovered-rows.ts";
 import { buildRollupQuery } from "../live-view/stored-window.ts";
 import { createPartsReader } from "../ops/engine-parts.ts";
@@ -227,11 +228,15 @@ function createLiveAggregator(
     {
       now: Date.now,
       monotonicNow: () => performance.now(),
-      queryStored: (ranges) => deps.writer.query(buildRollupQuery(ranges, `\`${clickHouse.database}\`.telemetry_1s`)),
+      async queryStored(ranges) {
+        const table = `\`${clickHouse.database}\`.telemetry_1s`;
+        const answer = await deps.writer.query(buildRollupQuery(ranges, table));
+        return answer.ok ? { ...answer, storedEpochs: shardEpochs(answer.storedEpochs) } : answer;
+      },
       ...createDeviceReader(deps.reader),
       deviceListener: deps.fleet.fleet.listener,
       onError: (error) => deps.log("error", "a rollup answer was not understood", { error: String(error) }),
-      onPending: (lane, epoch, cells) => deps.instances.share?.pending(lane, epoch, cells),
+      onPending: (shard, epoch, cells) => deps.instances.share?.pending(shard, epoch, cells),
     },
     { ...liveView, ...(redis.url === null ? {} : { devicesRefreshMs: sharedDevicesRefreshMs }) },
   );

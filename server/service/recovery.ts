@@ -1,4 +1,5 @@
 import type { Log } from "../../base/log.ts";
+import { epochOf } from "../live-view/epoch.ts";
 import { otherTypeName } from "../live-view/type-table.ts";
 import type { Parts } from "./parts.ts";
 
@@ -13,7 +14,7 @@ export async function recoverJournal(deps: RecoveryDeps, redisUrl: string | null
   const { aggregator, ingest, instances, pipeline, writer } = deps.parts;
   const recovery = await writer.ready;
   const batches = recovery.recovered.length;
-  aggregator.startAt(batches + 1, recovery.shards);
+  aggregator.startAt(epochOf(batches + 1), recovery.shards);
   if (redisUrl !== null) {
     instances.share = await joinInstances(deps, redisUrl);
     const { createLead } = await import("../fleet/lead.ts");
@@ -22,7 +23,7 @@ export async function recoverJournal(deps: RecoveryDeps, redisUrl: string | null
   ingest.recover(recovery.keys, recovery.recovered.length);
   const rows = recovery.recovered.reduce((sum, batchRows) => sum + batchRows, 0);
   pipeline.recovered(rows, recovery.deadLetters);
-  aggregator.sealed(batches);
+  if (batches > 0) aggregator.sealed([epochOf(batches)]);
   return batches;
 }
 
@@ -35,8 +36,8 @@ async function joinInstances({ log, parts, instance }: RecoveryDeps, url: string
       now: Date.now,
       log,
       nameOf: (type) => aggregator.types.nameOf(type) ?? otherTypeName,
-      onForeign(from, { lane, epoch, cells }) {
-        aggregator.replaceForeign(from, lane, epoch, cells);
+      onForeign(from, { shard, epoch, cells }) {
+        aggregator.replaceForeign(from, shard, epoch, cells);
         ticker.touch();
       },
     },

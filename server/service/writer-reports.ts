@@ -1,6 +1,7 @@
 import type { Log } from "../../base/log.ts";
 import type { WriterEvents } from "../../workers/client.ts";
 import type { EmbeddedClickHouse } from "../../workers/engine/supervisor.ts";
+import { epochOf, shardEpochs } from "../live-view/epoch.ts";
 import type { Parts } from "./parts.ts";
 
 export interface WriterReportsDeps {
@@ -21,11 +22,11 @@ export function createWriterReports({ log, onFailed, embedded, parts }: WriterRe
       onFailed();
     },
     durable({ rows, cuts }) {
-      parts().ingest.durable(rows, cuts);
+      parts().ingest.durable(rows, cuts && shardEpochs(cuts));
       parts().ticker.touch();
     },
     refused: ({ rows, reason, message }) => parts().ingest.refused(rows, reason, message),
-    sealed: ({ epoch }) => parts().writer.sealedGroups(parts().aggregator.sealed(epoch)),
+    sealed: ({ epoch }) => parts().writer.sealedGroups(parts().aggregator.sealed([epochOf(epoch)])),
     backlog: ({ batches }) => embedded?.setBacklog(batches),
     stored({ epoch, batch }) {
       const { alerts, pipeline, metrics, aggregator, ingest, storedClock, ticker } = parts();
@@ -34,7 +35,7 @@ export function createWriterReports({ log, onFailed, embedded, parts }: WriterRe
       // With Redis `fleet` tells what is stored, by whomever.
       if (epoch > 0) {
         storedClock.stored(epoch);
-        aggregator.stored(epoch);
+        aggregator.stored([epochOf(epoch)]);
         ingest.stored(epoch, batch.deadLettered === 0);
         alerts.stored(epoch);
       }
@@ -45,12 +46,13 @@ export function createWriterReports({ log, onFailed, embedded, parts }: WriterRe
       const { aggregator, ingest, instances, ticker } = parts();
       const before = instances.counts;
       instances.counts = { durable, stored, deadLettered };
-      aggregator.stored(storedCuts);
-      instances.share?.stored(storedCuts);
+      const storedEpochs = shardEpochs(storedCuts);
+      aggregator.stored(storedEpochs);
+      instances.share?.stored(storedEpochs);
       ingest.stored(settledEpoch, before?.deadLettered === deadLettered);
       if (before?.durable !== durable || before.stored !== stored) ticker.pipelineChanged();
     },
-    recovered_rows: (message) => parts().foldRecovered(message),
+    recovered_rows: ({ epoch, rows, last }) => parts().foldRecovered({ epoch: epochOf(epoch), rows, last }),
     status({ status }) {
       parts().pipeline.status(status);
       parts().ticker.pipelineChanged();

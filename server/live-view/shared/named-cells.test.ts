@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createRandom } from "../../../base/random.ts";
 import { CellCollector, type Cells } from "../cells.ts";
+import { epochOf } from "../epoch.ts";
 import {
   decodePartial,
   encodePartial,
@@ -44,7 +45,7 @@ function described({ names, cells }: NamedCells): unknown {
 const nameOf = (type: number): string => `type ${type}`;
 const sent = (cells: Cells): NamedCells => {
   const names = new Map(Array.from({ length: 5 }, (_, type) => [type, nameOf(type)]));
-  return decodePartial(encodePartial(1, 7, cells, names)).cells;
+  return decodePartial(encodePartial(1, epochOf(7), cells, names)).cells;
 };
 
 test(`what was known and what is added make the whole (seed ${seed})`, () => {
@@ -72,7 +73,7 @@ test(`what was known and what is added make the whole (seed ${seed})`, () => {
 });
 
 test("bytes that are cut short or run on are refused", () => {
-  const bytes = encodePartial(0, 1, collect(createRandom(seed), 20), new Map([[0, "a"]]));
+  const bytes = encodePartial(0, epochOf(1), collect(createRandom(seed), 20), new Map([[0, "a"]]));
   expect(() => decodePartial(bytes.subarray(0, bytes.length - 1))).toThrow();
   expect(() => decodePartial(Buffer.concat([bytes, new Uint8Array(1)]))).toThrow(SharedPartialError);
 });

@@ -1,5 +1,6 @@
 import { RowBinaryReader } from "../../../contract/row.ts";
 import { CellCollector, type Cells } from "../cells.ts";
+import { type Epoch, epochOf } from "../epoch.ts";
 import { LogHistogram } from "../log-histogram.ts";
 
 /** Cells whose types are places in a list of names: every instance numbers types in its own order. */
@@ -8,10 +9,10 @@ export interface NamedCells {
   readonly cells: Cells;
 }
 
-/** What another instance has of one epoch of a lane: all of it, each time. */
+/** What another instance has of one epoch of a shard: all of it, each time. */
 export interface SharedPartial {
-  readonly lane: number;
-  readonly epoch: number;
+  readonly shard: number;
+  readonly epoch: Epoch;
   readonly cells: NamedCells;
 }
 
@@ -102,7 +103,7 @@ function eachDifference(whole: Bins, known: Bins, visit: (key: number, count: nu
   }
 }
 
-/** Collects what becomes pending of one epoch of a lane, to be sent as a whole. */
+/** Collects what becomes pending of one epoch of a shard, to be sent as a whole. */
 export class SharedEpoch {
   readonly #collector = new CellCollector();
   /** By type, as they were then: numbers are given to other types once nothing in the window has them. */
@@ -127,14 +128,14 @@ export class SharedEpoch {
 
 /** Little-endian, strings with a LEB128 length, as RowBinary has them. */
 export function encodePartial(
-  lane: number,
-  epoch: number,
+  shard: number,
+  epoch: Epoch,
   cells: Cells,
   names: ReadonlyMap<number, string>,
 ): Uint8Array {
   const writer = new Writer();
   writer.uint8(formatVersion);
-  writer.length(lane);
+  writer.length(shard);
   writer.length(epoch);
   const places = new Map<number, number>();
   for (let cell = 0; cell < cells.length; cell++) {
@@ -168,8 +169,8 @@ export function encodePartial(
 export function decodePartial(bytes: Uint8Array): SharedPartial {
   const reader = new RowBinaryReader(bytes);
   if (reader.uint8() !== formatVersion) throw new SharedPartialError("a partial of another release");
-  const lane = reader.length();
-  const epoch = reader.length();
+  const shard = reader.length();
+  const epoch = epochOf(reader.length());
   const names = Array.from({ length: bounded(reader, namesMax) }, () => reader.string());
   const length = bounded(reader, cellsMax);
   const cells: Cells = {
@@ -202,7 +203,7 @@ export function decodePartial(bytes: Uint8Array): SharedPartial {
     cells.histograms.push({ type, block, histogram });
   }
   if (!reader.done) throw new SharedPartialError("bytes behind a partial");
-  return { lane, epoch, cells: { names, cells } };
+  return { shard, epoch, cells: { names, cells } };
 }
 
 function bounded(reader: RowBinaryReader, most: number): number {

@@ -2,6 +2,7 @@ import type { Log } from "../../../base/log.ts";
 import { connectRedis, RedisAwayError, RedisRefusedError } from "../../../workers/redis/connection.ts";
 import { keyPrefix, releaseKey, reserveKey } from "../../../workers/redis/scripts.ts";
 import type { Cells } from "../cells.ts";
+import { covers, type Epoch, type ShardEpochs } from "../epoch.ts";
 import { decodePartial, encodePartial, SharedEpoch, type SharedPartial } from "./named-cells.ts";
 
 /** Partials of all instances; a greeting asks everyone for all of theirs. */
@@ -45,9 +46,9 @@ export type KeyReservation =
 /** What instances tell each other besides the journal: pending partials by Pub/Sub, and who has an idempotency key. */
 export interface Share {
   /** These cells became pending here. */
-  pending(lane: number, epoch: number, cells: Cells): void;
-  /** Cuts up to these are stored: nobody needs to hear of them any more. */
-  stored(cuts: readonly number[]): void;
+  pending(shard: number, epoch: Epoch, cells: Cells): void;
+  /** Epochs up to these are stored: nobody needs to hear of them any more. */
+  stored(lastEpochs: ShardEpochs): void;
   /** Sends what has changed. */
   tick(): void;
   reserveKey(key: string): Promise<KeyReservation>;
@@ -56,14 +57,13 @@ export interface Share {
 }
 
 /**
- * A partial is sent as all that this instance has of one (lane, cut), never as what was added: a message that is lost
+ * A partial is sent as all that this instance has of one (shard, epoch), never as what was added: a message that is lost
  * or comes twice changes nothing for long. It is published only once its events are durable, so when an instance dies,
  * what others show of it is still true: whoever has the lease stores it, and then it is dropped like any other.
  */
 export function createShare(deps: ShareDeps, options: ShareOptions): Share {
   const { log } = deps;
-  const epochs = new Map<string, { lane: number; epoch: number; collected: SharedEpoch; changed: boolean }>();
-  let storedCuts: readonly number[] = [];
+  const epochs = new Map<string, { shard: number; epoch: Epoch; collected: SharedEpoch; changed: boolean }>();
   let nextSendMs = 0;
   /** Of requests that were refused while Redis was away: whoever asks another instance next would wait for nothing. */
   const unreleased = new Set<string>();
@@ -127,11 +127,11 @@ export function createShare(deps: ShareDeps, options: ShareOptions): Share {
   }
 
   return {
-    pending(lane, epoch, cells) {
-      const key = `${lane} ${epoch}`;
+    pending(shard, epoch, cells) {
+      const key = `${shard} ${epoch}`;
       let known = epochs.get(key);
       if (known === undefined) {
-        known = { lane, epoch, collected: new SharedEpoch(), changed: false };
+        known = { shard, epoch, collected: new SharedEpoch(), changed: false };
         epochs.set(key, known);
         if (epochs.size > epochsMax) {
           const [oldest] = epochs.keys();
@@ -141,9 +141,8 @@ export function createShare(deps: ShareDeps, options: ShareOptions): Share {
       known.collected.add(cells, deps.nameOf);
       known.changed = true;
     },
-    stored(cuts) {
-      storedCuts = cuts;
-      for (const [key, { lane, epoch }] of epochs) if (epoch <= (storedCuts[lane] ?? 0)) epochs.delete(key);
+    stored(lastEpochs) {
+      for (const [key, { shard, epoch }] of epochs) if (covers(lastEpochs[shard], epoch)) epochs.delete(key);
     },
     tick() {
       const now = deps.now();
@@ -153,7 +152,7 @@ export function createShare(deps: ShareDeps, options: ShareOptions): Share {
         const { cells } = each.collected;
         if (!each.changed || cells === null) continue;
         each.changed = false;
-        const text = Buffer.from(encodePartial(each.lane, each.epoch, cells, each.collected.names)).toString("base64");
+        const text = Buffer.from(encodePartial(each.shard, each.epoch, cells, each.collected.names)).toString("base64");
         bytes += text.length;
         void publish(partialsChannel, `${options.instance} ${text}`).then((sent) => {
           if (!sent) each.changed = true;
