@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import { severities } from "../../contract/alerts.ts";
-import type { AlertCenter, AlertFigures } from "./center/alert-center.ts";
+import type { AlertCenter } from "./center/alert-center.ts";
+import type { AlertFigures } from "./center/figures.ts";
 
 type Figure = Exclude<keyof AlertFigures, "firing">;
 

@@ -1,24 +1,27 @@
 import { SQLiteError } from "bun:sqlite";
 import type { Log } from "../../../base/log.ts";
-import type { Severity } from "../../../contract/alerts.ts";
-import { Evaluator, type SeriesTransition, seriesMaxDefault } from "../evaluation/evaluator.ts";
+import { Evaluator, seriesMaxDefault } from "../evaluation/evaluator.ts";
 import type { Series } from "../evaluation/series.ts";
 import { EventTap } from "../event-tap.ts";
-import { alertId, messageId } from "../identity.ts";
+import { alertId } from "../identity.ts";
 import { createMutes, type Labelled, type Mutes } from "../muting/muting.ts";
 import type { Outgoing } from "../notify/bodies.ts";
 import type { Attempt } from "../notify/courier.ts";
 import { type Message, Notifier } from "../notify/notifier.ts";
+import { testMessage } from "../notify/test-message.ts";
 import type { AuditRecord } from "../state/records.ts";
 import type { Repository } from "../state/repository.ts";
 import type { RowChange } from "../state/rows.ts";
 import type { DeviceDirectory } from "./device-directory.ts";
 import { Downtime, type Span } from "./downtime.ts";
+import { type AlertFigures, countAlerts } from "./figures.ts";
 import { Instances } from "./instances.ts";
 import { type PipelineReading, PipelineWatch } from "./pipeline-watch.ts";
 import { PostOffice } from "./post-office.ts";
 import { Registry } from "./registry.ts";
 import { SilenceWatch } from "./silence-watch.ts";
+import { StallWatch } from "./stall-watch.ts";
+import { TransitionQueue } from "./transition-queue.ts";
 
 export interface AlertCenterDeps {
   readonly log: Log;
@@ -43,31 +46,13 @@ export interface AlertCenterOptions {
   readonly lastAliveMs: number | null;
 }
 
-export interface AlertFigures {
-  readonly firing: Readonly<Record<Severity, number>>;
-  readonly pending: number;
-  readonly series: number;
-  /** Series and devices left out because a limit is reached. */
-  readonly skipped: number;
-  /** Messages. */
-  readonly waiting: number;
-  readonly delivered: number;
-  readonly dropped: number;
-  /** Transitions left out of the history. */
-  readonly unrecorded: number;
-}
-
 /** Deadlines that pass in one tick, and transitions written in one transaction: both keep a storm from stopping the thread. */
 const deadlinesPerTick = 5_000;
 const transitionsPerCommit = 1_000;
-/** Transitions that wait to be written; past it those that begin or end no alarm are not recorded. */
-const waitingTransitionsMax = 100_000;
 const readingMs = 1_000;
 const stormMs = 1_000;
 const manyAlarms = 1_000;
 const maintenanceMs = 60_000;
-/** A thread that stood still for longer, or a clock that was set, has not heard what came meanwhile. */
-const stallMs = 2_000;
 /** Devices that have sent nothing for a day make room when the evaluator is full. */
 const forgottenMs = 86_400_000;
 const spansFact = "downtime";
@@ -88,23 +73,20 @@ export class AlertCenter {
   readonly #silence: SilenceWatch;
   readonly #pipeline: PipelineWatch;
   readonly #downtime: Downtime;
-  #transitions: SeriesTransition[] = [];
+  readonly #stalls: StallWatch;
+  readonly #transitions = new TransitionQueue();
   #isChanged = false;
   #toldMs = 0;
   #readMs = 0;
   #maintainedMs = 0;
-  #tickedMs: number;
-  #tickedMonotonicMs: number;
   #phase: "starting" | "open" | "judging" = "starting";
-  #unrecorded = 0;
 
   constructor(deps: AlertCenterDeps, options: AlertCenterOptions) {
     const { repository, directory } = deps;
     const nowMs = deps.now();
     this.#deps = deps;
-    this.#tickedMs = nowMs;
-    this.#tickedMonotonicMs = deps.monotonicNow();
     this.#downtime = new Downtime(parseSpans(repository.fact(spansFact)));
+    this.#stalls = new StallWatch(this.#downtime, deps.monotonicNow, nowMs);
     const seriesMax = options.seriesMax ?? seriesMaxDefault;
     const metadataOf = (deviceId: string) => directory.find(deviceId)?.metadata;
     this.registry = new Registry(repository.make, {
@@ -112,7 +94,10 @@ export class AlertCenter {
       channels: repository.channels(),
       silences: repository.silences(),
     });
-    this.evaluator = new Evaluator({ onTransition: (transition) => this.#note(transition), metadataOf }, { seriesMax });
+    this.evaluator = new Evaluator(
+      { onTransition: (transition) => this.#transitions.push(transition), metadataOf },
+      { seriesMax },
+    );
     this.tap = new EventTap(this.evaluator, {
       subjectsMax: seriesMax,
       onError: (error) => deps.log("error", "an alert rule failed on an event", { error: String(error) }),
@@ -175,8 +160,7 @@ export class AlertCenter {
       this.#downtime.changed = true;
     }
     this.evaluator.distrustWindows(nowMs);
-    this.#tickedMs = nowMs;
-    this.#tickedMonotonicMs = this.#deps.monotonicNow();
+    this.#stalls.restart(nowMs);
     this.#phase = "open";
   }
 
@@ -186,7 +170,7 @@ export class AlertCenter {
 
   /** The devices of earlier runs and when they were last heard are known: silence is judged from here on. */
   judgeSilence(): void {
-    this.#downtime.add(this.#tickedMs, this.#deps.now());
+    this.#stalls.excuse(this.#deps.now());
     this.#phase = "judging";
   }
 
@@ -194,7 +178,7 @@ export class AlertCenter {
   tick(): void {
     if (this.#phase === "starting") return;
     const nowMs = this.#deps.now();
-    this.#noteStall(nowMs);
+    this.#stalls.tick(nowMs, this.#phase === "judging" && this.#deps.accepting());
     if (this.isIdle && !this.#isChanged && this.#notifier.nextDueMs > nowMs) return;
     this.evaluator.advance(nowMs, deadlinesPerTick);
     if (this.#phase === "judging") this.#silence.tick(nowMs, deadlinesPerTick);
@@ -238,20 +222,7 @@ export class AlertCenter {
     const nowMs = this.#deps.now();
     if (record === undefined)
       return { ok: false, kind: "refused", message: "there is no such channel", retryAfter: null };
-    return this.#deps.send({
-      id: messageId(channelId, "test", nowMs),
-      channel: record.channel,
-      attemptMs: nowMs,
-      content: {
-        type: "alert.firing",
-        createdMs: nowMs,
-        labels: {},
-        groupKey: "test",
-        repeat: false,
-        test: true,
-        alerts: [testNotice(nowMs)],
-      },
-    });
+    return this.#deps.send(testMessage(channelId, record.channel, nowMs));
   }
 
   /** Answers who is muted at this moment. */
@@ -259,26 +230,16 @@ export class AlertCenter {
     return createMutes(this.registry.silences.values(), () => this.#firing(), this.#deps.now());
   }
 
-  /** What an operator counts. */
   figures(): AlertFigures {
-    const firing = { critical: 0, warning: 0, info: 0 };
-    let pending = 0;
-    for (const { rule, phase } of this.evaluator.active()) {
-      if (phase === "pending") pending++;
-      else firing[rule.severity]++;
-    }
-    const channels = [...this.registry.channels.values()];
-    const skipped = [...this.registry.rules.keys()].reduce((sum, id) => sum + this.evaluator.skippedOf(id), 0);
-    return {
-      firing,
-      pending,
-      series: this.evaluator.seriesCount,
-      skipped: skipped + this.#silence.skipped,
-      waiting: channels.reduce((sum, { id }) => sum + this.postOffice.waiting(id), 0),
-      delivered: channels.reduce((sum, { health }) => sum + health.delivered, 0),
-      dropped: channels.reduce((sum, { health }) => sum + health.dropped, 0) + this.#notifier.dropped,
-      unrecorded: this.#unrecorded,
-    };
+    const { evaluator, registry, postOffice } = this;
+    return countAlerts({
+      evaluator,
+      registry,
+      postOffice,
+      silence: this.#silence,
+      notifier: this.#notifier,
+      transitions: this.#transitions,
+    });
   }
 
   /** Series of a rule: devices under a rule of silence count from the start, others with their first event. */
@@ -320,30 +281,9 @@ export class AlertCenter {
     this.#pipeline.setRules(compiled);
   }
 
-  /** Time in which this thread stood still, the clock was set forward, or nothing was taken, is not the devices' silence. */
-  #noteStall(nowMs: number): void {
-    const monotonicMs = this.#deps.monotonicNow();
-    const isStalled = monotonicMs - this.#tickedMonotonicMs > stallMs;
-    const isSet = nowMs - this.#tickedMs - (monotonicMs - this.#tickedMonotonicMs) > stallMs;
-    const cannotJudge = this.#phase !== "judging";
-    if (cannotJudge || isStalled || isSet || !this.#deps.accepting()) this.#downtime.add(this.#tickedMs, nowMs);
-    this.#tickedMs = nowMs;
-    this.#tickedMonotonicMs = monotonicMs;
-  }
-
-  #note(transition: SeriesTransition): void {
-    const { from, to } = transition;
-    const isMinor = to !== "resolved" && !(to === "firing" && (from === "pending" || from === "inactive"));
-    if (isMinor && this.#transitions.length >= waitingTransitionsMax) {
-      this.#unrecorded++;
-      return;
-    }
-    this.#transitions.push(transition);
-  }
-
   /** What was decided, what is to be told: one transaction. */
   #write(nowMs: number): void {
-    const batch = this.#transitions.splice(0, transitionsPerCommit);
+    const batch = this.#transitions.take(transitionsPerCommit);
     const { make } = this.#deps.repository;
     const changes: RowChange[] = [];
     for (const transition of batch) {
@@ -406,19 +346,3 @@ function parseSpans(text: string | null): Span[] {
   // Written by `#maintain` alone.
   return text === null ? [] : (JSON.parse(text) as Span[]);
 }
-
-const testNotice = (nowMs: number) => ({
-  id: "al_test",
-  ruleId: "rule_test",
-  rule: "Test",
-  severity: "info" as const,
-  deviceId: null,
-  group: null,
-  metadata: {},
-  state: "firing" as const,
-  startedMs: nowMs,
-  atMs: nowMs,
-  value: null,
-  message: "This is a test. Messages of this channel arrive here.",
-  runbook: null,
-});
