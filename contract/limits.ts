@@ -12,6 +12,8 @@ export const limits = {
   streamTypesMax: 200,
   deviceEventsPerSecond: 20,
   historyPoints: 2_000,
+  /** Event types whose last values a list of devices shows. */
+  lastValueTypes: 5,
   historySeries: 50,
   pageDefault: 100,
   pageMax: 1_000,

@@ -69,6 +69,13 @@ export const Device = Type.Object({
   silent_since: Type.Optional(Type.Union([Type.String(), Type.Null()])),
   /** The newest value of each key, without keys that differ from event to event. */
   metadata: Type.Optional(Type.Record(Type.String(), Type.String())),
+  last_values: Type.Optional(
+    Type.Record(
+      Type.String(),
+      Type.Object({ value_float: NullableNumber, value_string: Type.Union([Type.String(), Type.Null()]) }),
+      { description: "with last=TYPE: the newest value of each of these types, of the last day" },
+    ),
+  ),
 });
 export type Device = Static<typeof Device>;
 

@@ -57,6 +57,10 @@ export const Update = Type.Object({
 });
 export type Update = Static<typeof Update>;
 
+/** GET /api/live: the same of a part of the fleet, from what is stored. */
+export const PartUpdate = Type.Omit(Update, ["pipeline"]);
+export type PartUpdate = Static<typeof PartUpdate>;
+
 /** `event: device` of GET /dashboard-stream?device=ID: one event of that device, as it arrived. */
 export const DeviceUpdate = Type.Intersect([
   StoredEvent,

@@ -70,6 +70,16 @@ function metadataValue(profile: Profile | null, key: string): string | null {
   return profile !== null && Object.hasOwn(profile.metadata, key) ? (profile.metadata[key] ?? null) : null;
 }
 
+/** How many devices match. */
+export async function countDevices(roll: Roll, filter: CensusFilter, pause: () => Promise<void>): Promise<Tally> {
+  const all: Tally = { devices: 0, silent: 0 };
+  for (const each of (await tally(roll, filter, pause)).values()) {
+    all.devices += each.devices;
+    all.silent += each.silent;
+  }
+  return all;
+}
+
 /** Each group of devices with one value of `key`, largest first. */
 export async function countGroups(
   roll: Roll,

@@ -2,6 +2,7 @@ import type { TSchema } from "typebox";
 import type { ErrorCode } from "../../contract/error.ts";
 import { Changes, changeKinds, Facets } from "../../contract/fleet.ts";
 import { limits } from "../../contract/limits.ts";
+import { PartUpdate } from "../../contract/stream.ts";
 import type { ApiDocument, Operation, Parameter } from "../reference/document.ts";
 import { errorAnswers } from "../reference/error-answers.ts";
 
@@ -60,10 +61,16 @@ export const fleetPaths: ApiDocument["paths"] = {
       query("kind", "may repeat; without it, what happened to devices one by one", { enum: changeKinds }),
       query("device_id", "of one device"),
       query("fold", "1: a group's change stands for the devices that it is about", { enum: ["0", "1"] }),
+      metadataParameter,
       query("limit", "changes of a page", whole(1, limits.pageMax, limits.pageDefault)),
       query("cursor", "from the page before"),
     ],
     Changes,
+  ),
+  "/api/live": read(
+    "The last ten minutes of a part of the fleet, as the stream tells them of the whole",
+    [query("limit", "types", whole(1, limits.streamTypesMax, limits.streamTypesDefault)), metadataParameter],
+    PartUpdate,
   ),
   "/api/facets": read(
     "What devices have in common: keys of their metadata with the commonest values",

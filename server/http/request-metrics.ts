@@ -17,6 +17,7 @@ export const routeNames = [
   "/dashboard-stream",
   "/api/history",
   "/api/event-types",
+  "/api/live",
   "/api/devices",
   "/api/devices/ID",
   "/api/events",

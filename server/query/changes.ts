@@ -2,15 +2,18 @@ import { Elysia } from "elysia";
 import { type Change, type ChangeKind, type Changes, changeKinds, deviceChangeKinds } from "../../contract/fleet.ts";
 import { limits } from "../../contract/limits.ts";
 import { type CursorValues, decodeCursor, encodeCursor } from "./cursor.ts";
+import { type MetadataFilter, matchingDevices, metadataParameters, readMetadataFilter } from "./metadata-filter.ts";
 import { readParameters } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";
 import { answer, invalidParameter, jsonAnswer } from "./refusal.ts";
 
-const names = ["from", "to", "kind", "device_id", "fold", "limit", "cursor"];
+const names = ["from", "to", "kind", "device_id", "fold", "limit", "cursor", metadataParameters];
 
 interface ChangesAsk {
   readonly kinds: readonly ChangeKind[];
   readonly deviceId: string | undefined;
+  /** Of devices whose newest metadata matches. */
+  readonly metadata: MetadataFilter;
   readonly fold: boolean;
   readonly fromMs: number;
   /** Exclusive. */
@@ -27,6 +30,7 @@ export function createChangeRoutes(deps: { reader: Reader; now: () => number }) 
       const fold = parameters.choice("fold", ["0", "1"]) === "1";
       const asked = parameters.choices("kind", changeKinds);
       const deviceId = parameters.text("device_id", limits.deviceIdCharacters);
+      const metadata = readMetadataFilter(parameters);
       const fromMs = parameters.time("from") ?? 0;
       const toMs = parameters.time("to") ?? deps.now() + futureMs;
       if (fromMs >= toMs) throw invalidParameter("from", "must be before `to`, which is now when it is not given");
@@ -36,13 +40,14 @@ export function createChangeRoutes(deps: { reader: Reader; now: () => number }) 
         "changes",
         kinds,
         deviceId ?? null,
+        metadata,
         fold,
         parameters.time("from") ?? null,
         parameters.time("to") ?? null,
       ];
       const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
       const after = cursor === undefined ? undefined : decodeCursor(cursor, scope, ["integer", "string", "string"]);
-      const ask = { kinds, deviceId, fold, fromMs, toMs, limit, after };
+      const ask = { kinds, deviceId, metadata, fold, fromMs, toMs, limit, after };
       const rows = await deps.reader.rows<ChangeRow>(createChangesQuery(ask), signal);
       const page = rows.slice(0, limit);
       const last = page.at(-1);
@@ -71,6 +76,7 @@ function createChangesQuery(ask: ChangesAsk): Query {
       ? ""
       : "AND (toUnixTimestamp64Milli(at), kind, device_id) < ({at:Int64}, {kind:String}, {subject:String})";
   const device = ask.deviceId === undefined ? "" : "AND device_id = {device:String}";
+  const part = ask.metadata.length === 0 ? null : ofPart(ask.metadata, ask.fold);
   const [atMs, kind, subject] = ask.after ?? [0, "", ""];
   return {
     sql: `
@@ -78,11 +84,12 @@ function createChangesQuery(ask: ChangesAsk): Query {
       WHERE at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND at < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
         AND at <= fromUnixTimestamp64Milli({newest:Int64}, 'UTC')
         AND kind IN {kinds:Array(String)} ${device} ${after}
-        ${ask.fold ? "AND NOT JSONHas(detail, 'folded')" : ""}
+        ${part !== null ? `AND ${part.sql}` : ask.fold ? "AND NOT JSONHas(detail, 'folded')" : ""}
       ORDER BY at DESC, kind DESC, device_id DESC
       LIMIT 1 BY at, kind, device_id
       LIMIT {limit:UInt32}`,
     params: {
+      ...part?.params,
       from: ask.fromMs,
       to: ask.toMs,
       newest: ask.after === undefined ? ask.toMs : Number(atMs),
@@ -94,6 +101,32 @@ function createChangesQuery(ask: ChangesAsk): Query {
       limit: ask.limit + 1,
     },
     rowsMax: ask.limit + 1,
+  };
+}
+
+/**
+ * What happened in a part of the fleet. A group's change counts all devices of its group, so it stands for them only where the
+ * part is that group; devices of other groups are told one by one.
+ */
+function ofPart(filter: MetadataFilter, fold: boolean): { sql: string; params: Query["params"] } {
+  const matching = matchingDevices(filter);
+  const isDevice = "kind IN {deviceKinds:Array(String)}";
+  const [only, ...more] = filter;
+  const isGroup =
+    only === undefined || more.length > 0
+      ? "0"
+      : "(JSONExtractString(detail, 'group', 'key') = {groupKey:String} AND " +
+        "has({groupValues:Array(String)}, JSONExtractString(detail, 'group', 'value')))";
+  return {
+    sql: fold
+      ? `if(${isDevice}, device_id IN (${matching.sql}) AND NOT (JSONHas(detail, 'folded') AND ${isGroup}), ${isGroup})`
+      : `${isDevice} AND device_id IN (${matching.sql})`,
+    params: {
+      ...matching.params,
+      deviceKinds: deviceChangeKinds,
+      groupKey: only?.[0] ?? "",
+      groupValues: only?.[1] ?? [],
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import type { Fleet } from "../fleet/fleet.ts";
 import { decodeMetadata } from "../fleet/metadata-text.ts";
 import { type CursorValues, decodeCursor, encodeCursor } from "./cursor.ts";
 import { facetsOf, groupsOf, readCensusFilter } from "./fleet-census.ts";
+import { readLastValues } from "./last-values.ts";
 import {
   type MetadataFilter,
   metadataConditions,
@@ -72,6 +73,7 @@ export function createDeviceRoutes(deps: DeviceRoutesDeps) {
           const limit = parameters.integer("limit", 1, limits.pageMax) ?? limits.pageDefault;
           const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
           const metadata = readMetadataFilter(parameters);
+          const lastTypes = parameters.texts("last", limits.eventTypeCharacters, limits.lastValueTypes);
           const scope = ["devices", search, status ?? "", sort, metadata];
           const after = cursor === undefined ? undefined : decodeCursor(cursor, scope, ["integer", "string"]);
 
@@ -80,9 +82,13 @@ export function createDeviceRoutes(deps: DeviceRoutesDeps) {
           const rows = await reader.rows<DeviceRow>(createDevicesQuery(ask, completeMs), signal);
           const page = rows.slice(0, limit);
           const last = page.at(-1);
+          const lastValues = await readLastValues(reader, page, lastTypes, signal);
           return jsonAnswer<Devices>({
-            // Who asked for the silent ones gets those that the filter found, whatever has happened since.
-            devices: page.map((row) => createDevice(row, status === undefined)),
+            devices: page.map((row) => ({
+              // Who asked for the silent ones gets those that the filter found, whatever has happened since.
+              ...createDevice(row, status === undefined),
+              ...(lastTypes.length === 0 ? {} : { last_values: lastValues.get(row.device_id) ?? {} }),
+            })),
             cursor: rows.length > limit && last ? encodeCursor(scope, [last.sort_key, last.device_id]) : null,
             total: rows[0]?.total ?? (after === undefined ? 0 : await countDevices(ask, completeMs, signal)),
           });
@@ -147,7 +153,7 @@ export function createDeviceRoutes(deps: DeviceRoutesDeps) {
   }
 }
 
-const listParameters = ["search", "status", "sort", "limit", "cursor", "group", metadataParameters];
+const listParameters = ["search", "status", "sort", "limit", "cursor", "group", "last", metadataParameters];
 const facetParameters = ["keys", "search", "status", metadataParameters];
 
 /** The path as it came: `URL` would take `.` and `..` for steps in it. */

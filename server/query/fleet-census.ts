@@ -1,5 +1,5 @@
 import { limits } from "../../contract/limits.ts";
-import { type CensusFilter, countFacets, countGroups, type Roll } from "../fleet/census.ts";
+import { type CensusFilter, countDevices, countFacets, countGroups, type Roll } from "../fleet/census.ts";
 import { readMetadataFilter } from "./metadata-filter.ts";
 import type { Parameters } from "./parameters.ts";
 import { Refusal } from "./refusal.ts";
@@ -37,6 +37,9 @@ const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve
 
 export const facetsOf = async (census: Census, filter: CensusFilter, keys: readonly string[], signal: AbortSignal) =>
   countFacets(await rollOf(census, signal), filter, keys, pause);
+
+export const devicesOf = async (census: Census, filter: CensusFilter, signal: AbortSignal) =>
+  countDevices(await rollOf(census, signal), filter, pause);
 
 export const groupsOf = async (census: Census, filter: CensusFilter, key: string, signal: AbortSignal) =>
   countGroups(await rollOf(census, signal), filter, key, pause);

@@ -2,11 +2,13 @@ import { Elysia } from "elysia";
 import { limits } from "../../contract/limits.ts";
 import type { EventTypes, History, HistoryPoint } from "../../contract/read.ts";
 import { metadataMap } from "../fleet/metadata-text.ts";
+import { type FigureRow, meanOf, quantileOf, rawFigures, rollupFigures } from "./figures.ts";
 import { type HistoryPlan, planHistory, type Rollup, rollups, widenRange } from "./history-plan.ts";
 import {
   type MetadataFilter,
-  metadataConditions,
+  matchingDevices,
   metadataParameters,
+  newestMetadata,
   readMetadataFilter,
   readMetadataKey,
 } from "./metadata-filter.ts";
@@ -100,31 +102,13 @@ interface Pair {
   total: number;
 }
 
-interface HistoryRow {
+interface HistoryRow extends FigureRow {
   event_type: string;
   /** Only with `split`. */
   split?: string | null;
   /** Epoch seconds. */
   step: number;
-  count: number;
-  values: number;
-  total: number | null;
-  lowest: number | null;
-  highest: number | null;
-  quantiles: (number | null)[];
 }
-
-/** The same figures from a rollup's states or from raw events; what goes into the sketch is as in ddl/002_rollups.sql. */
-const rollupFigures = `
-  sum(event_count) AS count, sum(value_count) AS values, sum(value_sum) AS total,
-  min(value_min) AS lowest, max(value_max) AS highest,
-  quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(value_quantiles) AS quantiles`;
-const rawFigures = `
-  count() AS count, count(value_float) AS values, ifNull(sum(value_float), 0) AS total,
-  min(value_float) AS lowest, max(value_float) AS highest,
-  quantilesDD(0.01, 0.5, 0.95, 0.99)(multiIf(
-    abs(value_float) < 1e-18, 0, abs(value_float) < 1, value_float * (99 / 101), clamp(value_float, -1e21, 1e21)
-  )) AS quantiles`;
 
 function createHistoryQuery(plan: HistoryPlan, ask: HistoryAsk, pairs: readonly Pair[] | null): Query {
   const isRaw = plan.table === "telemetry_events";
@@ -177,27 +161,24 @@ function createPairsQuery(plan: HistoryPlan, ask: HistoryAsk): Query {
 /** A value and "no value", as one text. */
 const splitKey = (split: string | null): string => (split === null ? "-" : `+${split}`);
 
-/** Where a plan reads from, and under which conditions. A device's metadata is its newest, whatever its events said then. */
+/** Where a plan reads from, and under which conditions. */
 function source(plan: HistoryPlan, ask: HistoryAsk): { from: string; where: string; params: Query["params"] } {
   const isRaw = plan.table === "telemetry_events";
-  const { conditions, params } = metadataConditions(ask.metadata);
-  const devices = "SELECT device_id, argMaxMerge(newest_metadata) AS metadata_text FROM devices GROUP BY device_id";
+  const matching = matchingDevices(ask.metadata);
   const where = [isRaw ? rawRange : rollupRange];
   if (ask.deviceId !== undefined) where.push("device_id = {device:String}");
-  if (conditions.length > 0) {
-    where.push(`device_id IN (SELECT device_id FROM (${devices}) WHERE ${conditions.join(" AND ")})`);
-  }
+  if (ask.metadata.length > 0) where.push(`device_id IN (${matching.sql})`);
   const join = `
     telemetry_events LEFT JOIN (
       SELECT device_id, (${metadataMap("metadata_text")}) AS metadata_map,
         if(mapContains(metadata_map, {split:String}), metadata_map[{split:String}], NULL) AS split,
         if(isNull(split), '-', concat('+', split)) AS splitKey
-      FROM (${devices})
+      FROM (${newestMetadata})
     ) AS split_devices USING device_id`;
   return {
     from: ask.split === undefined ? plan.table : join,
     where: where.join(" AND "),
-    params: { ...params, ...rangeParams(plan.range), device: ask.deviceId ?? "", split: ask.split ?? "" },
+    params: { ...matching.params, ...rangeParams(plan.range), device: ask.deviceId ?? "", split: ask.split ?? "" },
   };
 }
 
@@ -236,24 +217,16 @@ function groupPairs(rows: readonly HistoryRow[], pairs: readonly Pair[]): Histor
   }));
 }
 
-function createPoint(row: HistoryRow): HistoryPoint {
-  const { lowest, highest, values, total } = row;
-  // A sketch gives the middle of a bin, which may lie just outside of what was measured.
-  const quantile = (index: number): number | null => {
-    const value = row.quantiles[index] ?? null;
-    return value === null || lowest === null || highest === null ? null : Math.min(Math.max(value, lowest), highest);
-  };
-  return {
-    time: new Date(row.step * 1000).toISOString(),
-    count: row.count,
-    avg: values > 0 && total !== null ? total / values : null,
-    min: lowest,
-    max: highest,
-    p50: quantile(0),
-    p95: quantile(1),
-    p99: quantile(2),
-  };
-}
+const createPoint = (row: HistoryRow): HistoryPoint => ({
+  time: new Date(row.step * 1000).toISOString(),
+  count: row.count,
+  avg: meanOf(row),
+  min: row.lowest,
+  max: row.highest,
+  p50: quantileOf(row, 0),
+  p95: quantileOf(row, 1),
+  p99: quantileOf(row, 2),
+});
 
 /** Ranges longer than this are counted in minutes, and in hours beyond the second. */
 const secondsRangeMaxMs = 2 * hourMs;

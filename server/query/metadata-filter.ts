@@ -23,6 +23,19 @@ export function readMetadataKey(parameters: Parameters, name: string): string | 
   return key;
 }
 
+/** The devices that match, as a subquery, and its parameters. A device's metadata is its newest, whatever its events said then. */
+export function matchingDevices(filter: MetadataFilter): { sql: string; params: Query["params"] } {
+  const { conditions, params } = metadataConditions(filter);
+  return {
+    sql: `SELECT device_id FROM (${newestMetadata}) ${conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`}`,
+    params,
+  };
+}
+
+/** Every device with its newest metadata. */
+export const newestMetadata =
+  "SELECT device_id, argMaxMerge(newest_metadata) AS metadata_text FROM devices GROUP BY device_id";
+
 /**
  * Conditions on a column `metadata_text`, and their parameters. Texts that do not contain a value are told apart without
  * being taken to pieces; in JSON a value may look different.

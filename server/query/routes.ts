@@ -5,6 +5,7 @@ import { createChangeRoutes } from "./changes.ts";
 import { createDeviceRoutes, type DeviceRoutesDeps } from "./devices.ts";
 import { createEventRoutes } from "./events.ts";
 import { createHistoryRoutes } from "./history.ts";
+import { createLivePartRoutes } from "./live-part.ts";
 import { createReader, type ReaderDeps, type ReaderOptions } from "./reader.ts";
 
 export interface QueryRoutesDeps {
@@ -37,5 +38,6 @@ export function createQueryRoutes(deps: QueryRoutesDeps, options: ReaderOptions 
     .use(createHistoryRoutes({ reader, now: deps.now, completeTo }))
     .use(createDeviceRoutes({ reader, completeTo, fleet }))
     .use(createEventRoutes({ reader }))
+    .use(createLivePartRoutes({ reader, completeTo, fleet }))
     .use(createChangeRoutes({ reader, now: deps.now }));
 }

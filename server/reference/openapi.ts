@@ -236,6 +236,7 @@ const paths: ApiDocument["paths"] = {
         }),
         query("limit", "devices of a page", whole(1, limits.pageMax, limits.pageDefault)),
         cursor,
+        query("last", "event type whose last value is wanted; may repeat", text(limits.eventTypeCharacters)),
         query("group", "meta.KEY: counts by this key instead of devices (DeviceGroups)", { type: "string" }),
         metadataParameter,
       ],

@@ -2,7 +2,8 @@
 const freeParameters: ReadonlySet<string> = new Set(["from", "to", "step", "limit", "cursor"]);
 
 /** The routes that a view may ask for. They read, and none of them tells of keys, links or other views. */
-const sharedPaths = /^\/(dashboard-stream|api\/(history|event-types|devices(\/.+)?|device|facets|changes|events))$/;
+const sharedPaths =
+  /^\/(dashboard-stream|api\/(history|live|event-types|devices(\/.+)?|device|facets|changes|events))$/;
 
 /** A base for URLs that have none; nothing is ever asked of it. */
 const nowhere = "http://view.invalid";

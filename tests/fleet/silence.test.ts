@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Compile } from "typebox/compile";
 import { type Change, Changes, ChangesUpdate, DeviceGroups, Facets } from "../../contract/fleet.ts";
 import { Devices } from "../../contract/read.ts";
-import { Update } from "../../contract/stream.ts";
+import { PartUpdate, Update } from "../../contract/stream.ts";
 import { type Service, startService, until } from "../../testing/test-service.ts";
 
 // The real service: devices report by the wall clock, and the test waits for what it watches.
@@ -88,7 +88,7 @@ function parsed<T extends typeof Update | typeof ChangesUpdate>(schema: T, data:
 
 const totals = () => updates.at(-1)?.totals;
 
-async function get<T extends typeof Changes | typeof Devices | typeof DeviceGroups | typeof Facets>(
+async function get<T extends typeof Changes | typeof Devices | typeof DeviceGroups | typeof Facets | typeof PartUpdate>(
   schema: T,
   path: string,
 ) {
@@ -187,6 +187,34 @@ test("they come back, and the list empties; one site is an outage of its own", a
     return all.length > 1 && all;
   });
   expect(outage?.detail).toEqual({ group: { key: "site", value: "south" }, devices: 20, of: 20 });
+});
+
+test("a part of the fleet has the figures, changes and last values of its own devices", async () => {
+  const south = await get(PartUpdate, "/api/live?meta.site=south");
+  expect(south.totals).toMatchObject({ online: 0, silent: 20, new_devices: 20, active_devices: 20, event_types: 1 });
+  // Twice: with the whole fleet at first, and the site by itself.
+  expect(south.totals.became_silent).toBe(40);
+  expect(south.aggregations[0]).toMatchObject({ event_type: "temperature", avg_value: 20, min_value: 20 });
+  const [north, both] = await Promise.all([
+    get(PartUpdate, "/api/live?meta.site=north"),
+    get(PartUpdate, "/api/live?meta.site=north&meta.site=south"),
+  ]);
+  expect(north.totals).toMatchObject({ online: 20, silent: 0 });
+  expect(north.totals.rate).toBeGreaterThan(5);
+  expect(both.totals.event_count - south.totals.event_count).toBeGreaterThanOrEqual(north.totals.event_count);
+  expect((await get(PartUpdate, "/api/live?meta.site=nowhere")).totals).toMatchObject({ event_count: 0, online: 0 });
+
+  const folded = await changes("fold=1&meta.site=south&kind=outage&kind=silent");
+  expect(folded.map(({ kind, detail }) => [kind, detail.group?.value]).slice(0, 1)).toEqual([["outage", "south"]]);
+  // The outage of the whole fleet counts devices of both sites: here its devices are told one by one.
+  expect(folded.filter(({ kind }) => kind === "outage").length).toBe(1);
+  expect(folded.filter(({ kind }) => kind === "silent").length).toBe(20);
+  expect((await changes("meta.site=north&kind=silent")).length).toBe(20);
+
+  const { devices } = await get(Devices, "/api/devices?meta.site=south&limit=3&last=temperature&last=absent");
+  expect(devices.map(({ last_values }) => last_values)).toEqual(
+    Array.from({ length: 3 }, () => ({ temperature: { value_float: 20, value_string: null } })),
+  );
 });
 
 test("a change of firmware is one, and a sequence number is none", async () => {

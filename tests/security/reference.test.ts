@@ -71,6 +71,7 @@ test("the parameters in the reference are those that the routes know", async () 
     "/api/events",
     "/api/changes",
     "/api/facets",
+    "/api/live",
   ]) {
     const response = await fetch(`${service.url}${path}?nobody-knows-this=1`);
     const { error } = (await response.json()) as { error: { message: string } };

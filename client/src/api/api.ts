@@ -4,6 +4,7 @@ import type { Changes, DeviceGroups, Facets } from "../../../contract/fleet.ts";
 import type { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } from "../../../contract/read.ts";
 import type { Session } from "../../../contract/session.ts";
 import type { Storage } from "../../../contract/storage.ts";
+import type { PartUpdate } from "../../../contract/stream.ts";
 import type { SharedView, Views } from "../../../contract/views.ts";
 
 /** What each reading route answers. The shapes are the server's contract; only their types come here. */
@@ -14,6 +15,7 @@ interface Answers {
   [groups: `/api/devices?group=${string}`]: DeviceGroups;
   "/api/facets": Facets;
   "/api/changes": Changes;
+  "/api/live": PartUpdate;
   "/api/session": Session;
   "/api/events": Events;
   "/api/pipeline": PipelineDetail;

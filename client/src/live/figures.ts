@@ -1,6 +1,6 @@
-import type { ClickHouseState, Update } from "../../../contract/stream.ts";
+import type { ClickHouseState, PartUpdate, Update } from "../../../contract/stream.ts";
 
-/** The numbers of the whole fleet, as of one update. */
+/** The numbers of the fleet, or of a part of it, as of one update. */
 export interface LiveFigures {
   rate: number;
   eventCount: number;
@@ -18,7 +18,7 @@ export interface LiveFigures {
   complete: boolean;
 }
 
-export function figuresOf({ totals, window_seconds, timestamp }: Update): LiveFigures {
+export function figuresOf({ totals, window_seconds, timestamp }: PartUpdate): LiveFigures {
   return {
     rate: totals.rate,
     eventCount: totals.event_count,

@@ -1,11 +1,9 @@
 import { createMemo, type JSX, Show } from "solid-js";
-import type { Facets } from "../../../../contract/fleet.ts";
-import { createQuery, notAsked } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
-import type { FleetFilter } from "../../app/fleet-filter.ts";
 import { LiveSparkline } from "../../charts/live-sparkline.tsx";
 import { totalName } from "../../live/live-rings.ts";
 import { formatCount, formatDuration, formatRate, plural } from "../../ui/format.ts";
+import type { ShownFleet } from "./shown-fleet.ts";
 
 type Tone = "calm" | "warn" | "bad";
 
@@ -29,54 +27,48 @@ function Tile(props: {
   );
 }
 
-/** The state of the fleet in six numbers. With a filter, the first two are those of the filtered part. */
-export function HealthTiles(props: { filter: FleetFilter }): JSX.Element {
-  const { live, router, api } = useApp();
+/** The state of the fleet in six numbers. With a filter, the first four are those of the filtered part. */
+export function HealthTiles(props: { fleet: ShownFleet }): JSX.Element {
+  const { live, router } = useApp();
   const always = (): boolean => true;
-  const part = createQuery<Record<string, string>, Facets>(
-    props.filter.query,
-    async (query, signal) => (props.filter.active() ? api.get("/api/facets", query, signal) : notAsked),
-    { everyMs: 2_000 },
-  );
-  const online = createMemo(() => {
-    const facets = part.data();
-    if (!props.filter.active()) return live.figures()?.online;
-    return facets && facets.devices - facets.silent;
-  });
-  const silent = createMemo(() => (props.filter.active() ? part.data()?.silent : live.figures()?.silent));
+  const figures = createMemo(() => props.fleet.figures());
   const clickhouse = createMemo(() => live.pipeline()?.clickhouse ?? "ok");
   const dead = createMemo(() => live.pipeline()?.dead_lettered ?? 0);
-  const ofPart = (): string => (props.filter.active() ? "in this part of the fleet" : "");
   return (
     <nav class="tiles" aria-label="Health of the fleet" data-stale={live.kept() ? "" : undefined}>
       <Tile
         label="Online"
-        value={formatCount(online())}
+        value={formatCount(figures()?.online)}
         href={router.href("/devices", { status: "online" })}
         testId="online"
-        note={ofPart() || `${formatCount(live.figures()?.activeDevices)} reported in ten minutes`}
+        note={`${formatCount(figures()?.activeDevices)} reported in ten minutes`}
       />
       <Tile
         label="Silent"
-        value={formatCount(silent())}
+        value={formatCount(figures()?.silent)}
         href={router.href("/devices", { status: "silent" })}
-        tone={(silent() ?? 0) > 0 ? "warn" : "calm"}
+        tone={(figures()?.silent ?? 0) > 0 ? "warn" : "calm"}
         testId="silent"
-        note={ofPart() || `${formatCount(live.figures()?.becameSilent)} in the last ten minutes`}
+        note={`${formatCount(figures()?.becameSilent)} in the last ten minutes`}
       />
       <Tile
         label="New"
-        value={formatCount(live.figures()?.newDevices)}
+        value={formatCount(figures()?.newDevices)}
         href={router.href("/devices", { sort: "-first_seen" })}
         testId="new-devices"
         note="in the last ten minutes"
       />
       <Tile
         label="Events/s"
-        value={formatRate(live.figures()?.rate)}
+        value={formatRate(figures()?.rate)}
         href={router.href("/explore")}
         testId="rate"
-        note={<LiveSparkline type={totalName} visible={always} fill />}
+        note={
+          // The rings under the line are of the whole fleet.
+          <Show when={!props.fleet.isPart()} fallback={`of ${plural(figures()?.eventTypes ?? 0, "type")}`}>
+            <LiveSparkline type={totalName} visible={always} fill />
+          </Show>
+        }
       />
       <Tile
         label="Write delay"

@@ -9,6 +9,7 @@ import { ChangesPanel } from "./changes-panel.tsx";
 import { HealthTiles } from "./health-tiles.tsx";
 import { LiveToolbar } from "./live-toolbar.tsx";
 import { RatePanel } from "./rate-panel.tsx";
+import { createShownFleet, type ShownFleet } from "./shown-fleet.ts";
 import { SilentNow } from "./silent-now.tsx";
 import { createTopTypes } from "./top-types.ts";
 import { TypeTable } from "./type-table.tsx";
@@ -21,24 +22,26 @@ export default function LivePage(): JSX.Element {
   const filter = createFleetFilter(router);
   const [hovered, setHovered] = createSignal(false);
   live.wantPast();
-  const slots = createTopTypes(live, hovered);
-  const chosen = createChosenType();
+  const fleet = createShownFleet(filter);
+  const slots = createTopTypes(fleet, hovered);
+  const chosen = createChosenType(fleet);
   const quiet = createMemo(() => live.figures()?.eventCount === 0 && live.figures()?.complete === true);
 
   return (
     <div class="page live-page">
       <h1 class="visually-hidden">Live</h1>
       <StoreNotice />
-      <HealthTiles filter={filter} />
+      <HealthTiles fleet={fleet} />
       <SilentNow filter={filter} />
       <WaitingPanel quiet={quiet()} />
       <Show when={!quiet()}>
         <LiveToolbar range={range} filter={filter} />
         <div class="live-grid">
-          <RatePanel range={range} filter={filter} slots={slots()} onHover={setHovered} />
-          <ChangesPanel />
+          <RatePanel fleet={fleet} range={range} filter={filter} slots={slots()} onHover={setHovered} />
+          <ChangesPanel filter={filter} />
           <ValuePanel type={chosen()} range={range} filter={filter} />
           <TypeTable
+            fleet={fleet}
             selected={chosen()}
             onSelect={(type) => router.setParams({ type }, { push: true })}
             slotOf={(type) => slots().get(type)}
@@ -50,11 +53,11 @@ export default function LivePage(): JSX.Element {
 }
 
 /** The type of the value chart: as chosen, else the largest with numbers, which stays while it is there. */
-function createChosenType(): () => string | undefined {
+function createChosenType(fleet: ShownFleet): () => string | undefined {
   const { live, router } = useApp();
   const largest = createMemo<string | undefined>((previous) => {
     live.nowMs();
-    const rows = live.rows();
+    const rows = fleet.rows();
     if (previous !== undefined && rows.some((row) => row.type === previous && row.latest().p50 !== null))
       return previous;
     const numeric = rows.filter((row) => row.latest().p50 !== null);

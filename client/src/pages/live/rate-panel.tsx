@@ -1,5 +1,4 @@
 import { createMemo, createSignal, type JSX, lazy, Show, Suspense } from "solid-js";
-import { useApp } from "../../app/context.tsx";
 import type { FleetFilter } from "../../app/fleet-filter.ts";
 import type { TimeRangeState } from "../../app/time-range-state.ts";
 import { afterPaint } from "../../charts/after-paint.ts";
@@ -8,6 +7,7 @@ import { createLegend } from "../../charts/legend-state.ts";
 import { dashes } from "../../charts/palette.ts";
 import { liveSeconds } from "../../live/live-rings.ts";
 import { restName } from "./rate-columns.ts";
+import type { ShownFleet } from "./shown-fleet.ts";
 import { ChartWait } from "./value-panel.tsx";
 
 const LiveRateChart = lazy(() => afterPaint().then(() => import("./live-rate-chart.tsx")));
@@ -15,18 +15,18 @@ const StoredRateChart = lazy(() => afterPaint().then(() => import("./stored-rate
 
 /** Events per second by type: from the stream for the last ten minutes of the whole fleet, else from what is stored. */
 export function RatePanel(props: {
+  fleet: ShownFleet;
   range: TimeRangeState;
   filter: FleetFilter;
   slots: ReadonlyMap<string, number>;
   onHover(hovered: boolean): void;
 }): JSX.Element {
-  const { live } = useApp();
   const [cursorValues, setCursorValues] = createSignal<Readonly<Record<string, string>>>();
   const streamed = createMemo(
     () => props.range.moving() && !props.filter.active() && props.range.spanMs() <= liveSeconds * 1000 + 500,
   );
-  const hasFigures = createMemo(() => live.figures() !== undefined);
-  const hasRest = createMemo(() => live.rows().length > props.slots.size);
+  const hasFigures = createMemo(() => props.fleet.figures() !== undefined);
+  const hasRest = createMemo(() => props.fleet.rows().length > props.slots.size);
   const slots = createMemo(() => new Map([...props.slots, ...(hasRest() ? [[restName, -1] as const] : [])]));
   const names = createMemo(() => [...slots().keys()]);
   const legend = createLegend(names);
@@ -45,7 +45,7 @@ export function RatePanel(props: {
         <span class="panel-note">by type{streamed() ? ", mean of ten seconds" : ", from what is stored"}</span>
       </div>
       <div class="chart-box tall">
-        <Show when={hasFigures()} fallback={<ChartWait />}>
+        <Show when={hasFigures()} fallback={<ChartWait>{props.fleet.failure()?.message}</ChartWait>}>
           <Suspense fallback={<ChartWait />}>
             <Show
               when={streamed()}

@@ -1,6 +1,7 @@
 import { type Accessor, createMemo } from "solid-js";
+import { useApp } from "../../app/context.tsx";
 import { createSlotKeeper, seriesMax } from "../../charts/palette.ts";
-import type { Live } from "../../live/live.ts";
+import type { ShownFleet } from "./shown-fleet.ts";
 
 /** A type outside takes the place of one inside only when it has this much more: types that tie would swap for ever. */
 const leadShare = 1.1;
@@ -28,10 +29,11 @@ export function chooseTypes(all: readonly Counted[], held: ReadonlySet<string>, 
 }
 
 /** The types that have a line of their own on the live chart, with their colours; changes only when the set does. */
-export function createTopTypes(live: Live, hovered: Accessor<boolean>): Accessor<Map<string, number>> {
+export function createTopTypes(fleet: ShownFleet, hovered: Accessor<boolean>): Accessor<Map<string, number>> {
+  const { live } = useApp();
   const keeper = createSlotKeeper();
   return createMemo<Map<string, number>>((previous) => {
-    const rows = live.rows();
+    const rows = fleet.rows();
     live.nowMs();
     // A line that goes away under the pointer cannot be read.
     if (previous.size > 0 && (live.mode() === "pause" || hovered())) return previous;
