@@ -20,7 +20,7 @@ import type {
 } from "../../contract/read.ts";
 import type { SqlAnswer, SqlQuestion } from "../../contract/sql.ts";
 import type { Storage } from "../../contract/storage.ts";
-import type { DeviceUpdate, Update } from "../../contract/stream.ts";
+import type { DeviceUpdate, PartUpdate, Update } from "../../contract/stream.ts";
 import { createFixtureAlerts } from "./fixture-alerts.ts";
 import { createFixtureViews, sharedView } from "./fixture-views.ts";
 
@@ -295,6 +295,41 @@ function countFacets(url: URL, scene: Scene, nowMs: number): Facets {
   };
 }
 
+/** The part of the update that the filter's share of the devices would have caused. */
+function partAnswer(url: URL, scene: Scene, nowMs: number): PartUpdate {
+  const { devices, silent } = facetsAnswer(url, scene, nowMs);
+  const share = scene.devices === 0 ? 0 : devices / scene.devices;
+  const { pipeline: _, ...whole } = buildUpdate(scene, nowMs, nowMs);
+  const aggregations = whole.aggregations.map((row) => ({
+    ...row,
+    event_count: Math.round(row.event_count * share),
+    rate: row.rate * share,
+  }));
+  return {
+    ...whole,
+    aggregations,
+    totals: {
+      ...whole.totals,
+      event_count: aggregations.reduce((sum, row) => sum + row.event_count, 0),
+      rate: whole.totals.rate * share,
+      active_devices: devices,
+      online: devices - silent,
+      silent,
+      became_silent: silent,
+      new_devices: Math.round((whole.totals.new_devices ?? 0) * share),
+    },
+  };
+}
+
+/** A group's change, or a device's, as far as the filter lets it through. */
+function isOfPart(url: URL, scene: Scene, nowMs: number, { device_id, detail }: Change): boolean {
+  const wanted = [...url.searchParams].filter(([name]) => name.startsWith("meta."));
+  if (wanted.length === 0) return true;
+  if (device_id === null)
+    return wanted.every(([name, value]) => name === `meta.${detail.group?.key}` && value === detail.group?.value);
+  return matchesMetadata(url, fixtureDevice(Number(device_id.slice(-6)), nowMs, scene));
+}
+
 function changesAnswer(url: URL, scene: Scene, nowMs: number): Changes {
   const device = url.searchParams.get("device_id");
   const at = (index: number): string => new Date(Math.floor(nowMs / 60_000) * 60_000 - index * 97_000).toISOString();
@@ -323,7 +358,7 @@ function changesAnswer(url: URL, scene: Scene, nowMs: number): Changes {
     return { at: at(index), kind: "silent", device_id: id, detail: { last_seen: at(index + 1), interval_seconds: 5 } };
   });
   const limit = Number(url.searchParams.get("limit") ?? 100);
-  return { changes: all.slice(0, limit), cursor: null };
+  return { changes: all.filter((change) => isOfPart(url, scene, nowMs, change)).slice(0, limit), cursor: null };
 }
 
 function devices(url: URL, scene: Scene, nowMs: number): Devices {
@@ -336,8 +371,20 @@ function devices(url: URL, scene: Scene, nowMs: number): Devices {
   const name = sort.replace(/^-/, "") as "device_id" | "last_seen" | "event_count" | "first_seen";
   const sign = sort.startsWith("-") ? -1 : 1;
   all.sort((a, b) => sign * (a[name] < b[name] ? -1 : a[name] > b[name] ? 1 : a.device_id < b.device_id ? -1 : 1));
-  const page = all.slice(start, start + limit);
+  const last = url.searchParams.getAll("last");
+  const page = all.slice(start, start + limit).map((device) => ({
+    ...device,
+    ...(last.length === 0
+      ? {}
+      : { last_values: Object.fromEntries(last.map((type) => [type, lastValue(device, type)])) }),
+  }));
   return { devices: page, cursor: start + limit < all.length ? String(start + limit) : null, total: all.length };
+}
+
+function lastValue({ device_id }: Device, type: string) {
+  return type === "door_open"
+    ? { value_float: null, value_string: "closed" }
+    : { value_float: 20 + (Number(device_id.slice(-6)) % 50) / 10, value_string: null };
 }
 
 function deviceDetail(id: string, scene: Scene, nowMs: number): DeviceDetail | undefined {
@@ -681,6 +728,7 @@ export function createFixtureServer(options: Partial<Scene> & { port?: number } 
     if (url.pathname === "/api/devices" && url.searchParams.has("group"))
       return Response.json(groupsAnswer(url, scene, now));
     if (url.pathname === "/api/facets") return Response.json(facetsAnswer(url, scene, now));
+    if (url.pathname === "/api/live") return Response.json(partAnswer(url, scene, now));
     if (url.pathname === "/api/changes") return Response.json(changesAnswer(url, scene, now));
     if (url.pathname === "/api/devices") return Response.json(devices(url, scene, now));
     if (url.pathname === "/api/events") return Response.json(eventsAnswer(url, scene, now));

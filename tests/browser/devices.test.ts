@@ -131,6 +131,28 @@ describe.skipIf(noChromium)("devices", () => {
       );
     }));
 
+  test("a filter on Live holds for every number, type and change; without it they are the fleet's again", async () => {
+    server.scene.rate = 1_000;
+    const page = await browser.page("/?meta.site=site-3");
+    const rate = () => page.getByTestId("rate").textContent();
+    await until(rate, (text) => text === "200");
+    expect(await page.getByTestId("online").textContent()).toBe("364");
+    expect(await page.locator("table.types .col-spark").count()).toBe(0);
+    const events = async () => Number((await page.getByTestId("events").textContent())?.replace(/\D/g, ""));
+    const ofPart = await events();
+    const groups = page.locator(".change[data-kind=outage] a");
+    await groups.first().waitFor();
+    expect(new Set(await groups.allTextContents())).toEqual(new Set(["site-3"]));
+    expect(await axe(page)).toEqual([]);
+    await page.locator(".chip", { hasText: "site-3" }).getByRole("button").click();
+    await until(rate, (text) => text === "1,000");
+    expect((await events()) / ofPart).toBeGreaterThan(4);
+    await page.locator("table.types .col-spark").first().waitFor();
+    await page.locator(".change[data-kind=outage] a", { hasText: "site-2" }).first().waitFor();
+    await page.close();
+    server.scene.rate = null;
+  });
+
   test("groups open to their devices, the silent first", async () => {
     const page = await browser.page("/devices?group=meta.site");
     const group = page.locator("button.group-row", { hasText: "site-3" });
@@ -153,12 +175,22 @@ describe.skipIf(noChromium)("devices", () => {
       await page.keyboard.press("Escape");
       expect(new URL(page.url()).searchParams.get("cols")).toContain("meta.rack");
       await page.locator(".device-head .cell-meta-rack").waitFor();
+      await page.getByRole("button", { name: "Columns" }).click();
+      await page.getByRole("checkbox", { name: "temperature", exact: true }).check();
+      expect(await axe(page)).toEqual([]);
+      await page.keyboard.press("Escape");
+      await page
+        .locator(".device-space .cell-last-temperature", { hasText: /^2\d\.\d/ })
+        .first()
+        .waitFor();
       const download = page.waitForEvent("download");
       await page.getByRole("button", { name: "CSV" }).click();
       const lines = readFileSync(await (await download).path(), "utf8")
         .trim()
         .split("\r\n");
-      expect(lines[0]).toBe("device_id,status,last_seen,event_count,meta.site,meta.firmware,meta.rack");
+      expect(lines[0]).toBe(
+        "device_id,status,last_seen,event_count,meta.site,meta.firmware,meta.rack,last.temperature",
+      );
       expect(lines.length - 1).toBe(36);
       expect(lines.slice(1).every((line) => line.includes(",silent,") && line.includes(",site-5,"))).toBe(true);
     }));

@@ -7,6 +7,7 @@ import { createQuery, notAsked, type Query } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
 import type { TimeRangeState } from "../../app/time-range-state.ts";
 import { askHistory, refreshMs } from "../../charts/ask-history.ts";
+import { fittedFromMs } from "../../charts/fitted-range.ts";
 import type { TimeSpan } from "../../charts/time-chart.ts";
 import { mergeChanges } from "../../live/changes-feed.ts";
 import { type Unit, unitOf } from "../../ui/units.ts";
@@ -18,7 +19,6 @@ export const numericMax = 50;
 export const textMax = 8;
 const textEventsMax = 1_000;
 const changesMax = 200;
-const spanMinMs = 60_000;
 
 type TypeDetail = DeviceDetail["event_types"][number];
 
@@ -96,10 +96,8 @@ export function createDeviceData(id: string, range: TimeRangeState): DeviceData 
   const bounds = createMemo(() => {
     const data = history.data();
     const { fromMs, toMs } = data ? { fromMs: Date.parse(data.from), toMs: Date.parse(data.to) } : range.bounds();
-    // A device that is ten minutes old is not drawn as the end of an empty hour, until someone asks for that hour.
     const firstMs = Date.parse(detail.data()?.first_seen ?? "");
-    const fitMs = range.own() && firstMs > fromMs ? Math.min(firstMs, toMs - spanMinMs) : fromMs;
-    return { fromSecond: Math.max(fromMs, fitMs) / 1000, toSecond: toMs / 1000 };
+    return { fromSecond: fittedFromMs(fromMs, toMs, firstMs, range.own()) / 1000, toSecond: toMs / 1000 };
   });
   const silent = createMemo(() => {
     const device = detail.data();

@@ -1,7 +1,9 @@
+import { limits } from "../../../../contract/limits.ts";
 import type { Device } from "../../../../contract/read.ts";
 import type { ClockWords } from "../../app/clock-words.ts";
 import { metadataPrefix } from "../../app/router.ts";
 import { formatCount, reportingInterval } from "../../ui/format.ts";
+import { unitOf } from "../../ui/units.ts";
 
 /** A column of the list. Metadata keys are columns too, by the name that filters have: `meta.site`. */
 export interface DeviceColumn {
@@ -78,7 +80,51 @@ function metadataColumn(name: string): DeviceColumn {
   };
 }
 
-/** Every column there is to choose from. */
+/** The last value of an event type; the type may contain anything, a comma too, so it is encoded in the name. */
+function lastValueColumn(name: string): DeviceColumn {
+  const type = typeOfColumn(name);
+  const unit = unitOf(type);
+  const lastValue = (device: Device) => device.last_values?.[type];
+  return {
+    name,
+    label: type,
+    width: "minmax(90px, 1fr)",
+    numeric: true,
+    text(device) {
+      const value = lastValue(device);
+      if (!value) return "–";
+      return value.value_float === null ? (value.value_string ?? "–") : unit.format(value.value_float);
+    },
+    csv(device) {
+      const value = lastValue(device);
+      return String(value?.value_float ?? value?.value_string ?? "");
+    },
+  };
+}
+
+const lastPrefix = "last.";
+export const lastColumnName = (type: string): string => lastPrefix + encodeURIComponent(type);
+/** A name comes from the URL: what cannot be decoded is no column. */
+function isLastColumn(name: string): boolean {
+  if (!name.startsWith(lastPrefix)) return false;
+  try {
+    return typeOfColumn(name) !== "";
+  } catch (error) {
+    if (error instanceof URIError) return false;
+    throw error;
+  }
+}
+const typeOfColumn = (name: string): string => decodeURIComponent(name.slice(lastPrefix.length));
+
+/** The event types of the columns of last values, as many as the service tells at once. */
+export function lastValueTypes(columns: readonly DeviceColumn[]): string[] {
+  return columns
+    .filter(({ name }) => name.startsWith(lastPrefix))
+    .map(({ name }) => typeOfColumn(name))
+    .slice(0, limits.lastValueTypes);
+}
+
+/** Every column there is to choose from, but for the last values. */
 export function allColumns(metadataKeys: readonly string[]): DeviceColumn[] {
   return [...fixedColumns, ...metadataKeys.map((key) => metadataColumn(metadataPrefix + key))];
 }
@@ -100,7 +146,8 @@ export function usualColumns(metadataKeys: readonly string[]): string[] {
 /** The chosen ones, in the order of all. A key that no device has now can still be chosen: it is in a saved view, say. */
 export function columnsNamed(names: readonly string[], metadataKeys: readonly string[]): DeviceColumn[] {
   const unknown = names.filter((name) => name.startsWith(metadataPrefix) && !metadataKeys.includes(name.slice(5)));
-  const all = [...allColumns(metadataKeys), ...unknown.map(metadataColumn)];
+  const lastValues = names.filter(isLastColumn).map(lastValueColumn);
+  const all = [...allColumns(metadataKeys), ...unknown.map(metadataColumn), ...lastValues];
   return all.filter(({ name }) => names.includes(name));
 }
 

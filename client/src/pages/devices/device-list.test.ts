@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Device } from "../../../../contract/read.ts";
-import { countChanges, type DeviceFilter, type DeviceListDeps, makeDeviceList } from "./device-list.ts";
+import { type DeviceListDeps, makeDeviceList } from "./device-list.ts";
+import type { DeviceFilter } from "./device-pages.ts";
+import { countChanges } from "./device-rows.ts";
 
 function device(index: number, status: Device["status"] = "online", count = 1): Device {
   return {
@@ -41,7 +43,7 @@ function fleet(initial: Device[]) {
   };
   return { deps, asked, state };
 }
-const filter: DeviceFilter = { search: "", status: "", sort: "device_id", meta: {} };
+const filter: DeviceFilter = { search: "", status: "", sort: "device_id", meta: {}, last: [] };
 const many = (count: number, status: Device["status"] = "online"): Device[] =>
   Array.from({ length: count }, (_, index) => device(index, status));
 const ids = (devices: readonly Device[]): string[] => devices.map((each) => each.device_id);

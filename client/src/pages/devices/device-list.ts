@@ -1,21 +1,11 @@
-import type { Device, Devices } from "../../../../contract/read.ts";
-import type { ApiFailure, ApiResult, Query } from "../../api/api.ts";
+import type { Device } from "../../../../contract/read.ts";
+import type { ApiFailure } from "../../api/api.ts";
+import { type DeviceFilter, type DevicePagesDeps, firstPageSize, makeDevicePages, pageSize } from "./device-pages.ts";
+import { countChanges, type Fresh, idOf, joinFresh, type Row, withFigures, withPage } from "./device-rows.ts";
 
-export interface DeviceListDeps {
-  askPage(query: Query, signal: AbortSignal): Promise<ApiResult<Devices>>;
-  /** One device, whatever list it belongs to now. */
-  askDevice(id: string, signal: AbortSignal): Promise<ApiResult<Device>>;
+export interface DeviceListDeps extends DevicePagesDeps {
   /** Called after every change. */
   changed(): void;
-}
-
-export interface DeviceFilter {
-  search: string;
-  status: "" | Device["status"];
-  /** A field, with `-` in front for descending. */
-  sort: string;
-  /** `meta.KEY` → value. */
-  meta: Readonly<Record<string, string>>;
 }
 
 export interface DeviceList {
@@ -40,202 +30,135 @@ export interface DeviceList {
   stop(): void;
 }
 
-/** Small first, to be on the screen at once; large after it, so that a long scroll asks seldom. */
-const firstPageSize = 100;
-const pageSize = 1_000;
 /** More rows than anybody scrolls; beyond it, search. Some 40 MB of memory. */
 export const deviceRowsMax = 200_000;
 /** A refresh reads the list anew down to here; below, only the rows on the screen. */
 const freshRowsMax = 3_000;
 const aheadRows = 50;
-/** Rows that have left their page, re-read one by one in a refresh. */
-const rereadMax = 40;
-
-interface Row {
-  device: Device;
-  /** Of the page that it came with. */
-  cursor: string | undefined;
-}
-
-interface Fresh {
-  rows: Row[];
-  next: string | null | undefined;
-}
-
-/**
- * Rows of `shown` that are gone, new ones, and rows in another place. `complete`: `fresh` is the whole list, not its beginning;
- * else what lies past its end is unknown and not counted.
- */
-export function countChanges(shown: readonly string[], fresh: readonly string[], complete: boolean): number {
-  const freshIds = new Set(fresh);
-  const shownIds = new Set(shown);
-  const come = fresh.filter((id) => !shownIds.has(id));
-  const top = complete ? shown : shown.slice(0, fresh.length - come.length);
-  const gone = top.filter((id) => !freshIds.has(id)).length;
-  const kept = top.filter((id) => freshIds.has(id));
-  const topIds = new Set(top);
-  const keptFresh = fresh.filter((id) => topIds.has(id));
-  return gone + come.length + kept.filter((id, index) => id !== keptFresh[index]).length;
-}
 
 /** Cursor pages as one growing list that follows the fleet: a device that no longer matches leaves, a new one appears. */
 export function makeDeviceList(deps: DeviceListDeps, filter: DeviceFilter): DeviceList {
-  const control = new AbortController();
-  const { signal } = control;
-  let rows: Row[] = [];
-  let devices: Device[] = [];
-  let next: string | null | undefined;
-  let total: number | undefined;
-  let failure: ApiFailure | undefined;
-  let loading = false;
-  let refreshing = false;
-  let staged: Fresh | undefined;
-  let pendingChanges = 0;
+  return new GrowingDeviceList(deps, filter);
+}
 
-  const setRows = (all: Row[]): void => {
-    rows = all;
-    devices = all.map((row) => row.device);
-  };
-  const ask = async (cursor: string | undefined, limit: number): Promise<Devices | undefined> => {
-    const { search, status, sort, meta } = filter;
-    const answer = await deps.askPage({ ...meta, search, status, sort, limit: String(limit), cursor }, signal);
-    if (signal.aborted) return undefined;
-    failure = answer.ok ? undefined : answer;
-    if (!answer.ok) return undefined;
-    total = answer.data.total;
-    return answer.data;
-  };
+class GrowingDeviceList implements DeviceList {
+  readonly #deps: DeviceListDeps;
+  readonly #filter: DeviceFilter;
+  readonly #control = new AbortController();
+  readonly #pages;
+  #rows: Row[] = [];
+  #devices: Device[] = [];
+  #next: string | null | undefined;
+  #loading = false;
+  #refreshing = false;
+  /** What the last refresh found while the rows had to stay where they were. */
+  #staged: Fresh | undefined;
+  #pendingChanges = 0;
 
-  const readFresh = async (depth: number): Promise<Fresh | undefined> => {
-    const fresh: Row[] = [];
-    const ids = new Set<string>();
-    let cursor: string | null | undefined;
-    do {
-      const from: string | undefined = cursor ?? undefined;
-      const answer = await ask(from, Math.min(pageSize, Math.max(firstPageSize, depth - fresh.length)));
-      if (!answer) return undefined;
-      for (const device of answer.devices) {
-        if (ids.has(device.device_id)) continue;
-        ids.add(device.device_id);
-        fresh.push({ device, cursor: from });
-      }
-      cursor = answer.cursor;
-    } while (cursor !== null && fresh.length < depth);
-    return { rows: fresh, next: cursor };
-  };
+  constructor(deps: DeviceListDeps, filter: DeviceFilter) {
+    this.#deps = deps;
+    this.#filter = filter;
+    this.#pages = makeDevicePages(deps, filter, this.#control.signal);
+  }
 
-  /** The fresh beginning, and of what was loaded below it whatever is not in it. */
-  const joined = ({ rows: fresh, next: freshNext }: Fresh): Row[] => {
-    if (freshNext === null || fresh.length >= rows.length) {
-      next = freshNext;
-      return fresh;
+  get devices(): readonly Device[] {
+    return this.#devices;
+  }
+  get total(): number | undefined {
+    return this.#pages.total;
+  }
+  get more(): boolean {
+    return this.#next !== null && this.#rows.length < deviceRowsMax;
+  }
+  get failure(): ApiFailure | undefined {
+    return this.#pages.failure;
+  }
+  get loading(): boolean {
+    return this.#loading;
+  }
+  get pendingChanges(): number {
+    return this.#pendingChanges;
+  }
+
+  async loadMore(): Promise<void> {
+    if (this.#loading || !this.more) return;
+    this.#loading = true;
+    const cursor = this.#next ?? undefined;
+    const answer = await this.#pages.page(cursor, this.#rows.length === 0 ? firstPageSize : pageSize);
+    this.#loading = false;
+    if (this.#control.signal.aborted) return;
+    if (answer) {
+      this.#setRows(withPage(this.#rows, answer.devices, cursor));
+      this.#next = answer.cursor;
     }
-    const ids = new Set(fresh.map((row) => row.device.device_id));
-    // Without a status nobody leaves the list: who is not in the beginning any more has moved down.
-    const below = filter.status === "" ? rows : rows.slice(fresh.length);
-    return [...fresh, ...below.filter((row) => !ids.has(row.device.device_id))];
-  };
+    this.#deps.changed();
+  }
 
-  const updateFigures = (known: ReadonlyMap<string, Device>): void =>
-    setRows(
-      rows.map((row) => {
-        const device = known.get(row.device.device_id);
-        return device ? { ...row, device } : row;
-      }),
-    );
-  /** Rows on the screen that their page has lost: the device is back, say, and its row must not go on saying Silent. */
-  const reread = async (firstRow: number, lastRow: number, known: ReadonlySet<string>): Promise<void> => {
-    const lost = rows.slice(firstRow, lastRow + 1).filter((row) => !known.has(row.device.device_id));
-    const answers = await Promise.all(
-      lost.slice(0, rereadMax).map(async (row) => deps.askDevice(row.device.device_id, signal)),
-    );
-    if (signal.aborted) return;
-    updateFigures(new Map(answers.flatMap((answer) => (answer.ok ? [[answer.data.device_id, answer.data]] : []))));
-  };
+  async refresh(firstRow: number, lastRow: number, held: boolean): Promise<void> {
+    if (this.#refreshing || this.#loading) return;
+    this.#refreshing = true;
+    if (lastRow + aheadRows < freshRowsMax) await this.#refreshTop(firstRow, lastRow, held);
+    else await this.#refreshDeep(firstRow, lastRow, held);
+    this.#refreshing = false;
+    if (!this.#control.signal.aborted) this.#deps.changed();
+  }
 
-  const refreshTop = async (firstRow: number, lastRow: number, held: boolean): Promise<void> => {
-    const fresh = await readFresh(lastRow + 1 + aheadRows);
+  applyChanges(): void {
+    if (!this.#staged) return;
+    this.#join(this.#staged);
+    this.#deps.changed();
+  }
+
+  stop(): void {
+    this.#control.abort();
+  }
+
+  #setRows(rows: Row[]): void {
+    this.#rows = rows;
+    this.#devices = rows.map((row) => row.device);
+  }
+
+  #join({ rows: fresh, next }: Fresh): void {
+    this.#staged = undefined;
+    this.#pendingChanges = 0;
+    if (next === null || fresh.length >= this.#rows.length) {
+      this.#next = next;
+      this.#setRows(fresh);
+    } else this.#setRows(joinFresh(this.#rows, fresh, this.#filter.status === ""));
+  }
+
+  async #refreshTop(firstRow: number, lastRow: number, held: boolean): Promise<void> {
+    const fresh = await this.#pages.beginning(lastRow + 1 + aheadRows);
     if (!fresh) return;
     if (!held) {
-      staged = undefined;
-      pendingChanges = 0;
-      setRows(joined(fresh));
+      this.#join(fresh);
       return;
     }
-    staged = fresh;
-    const known = new Map(fresh.rows.map(({ device }) => [device.device_id, device]));
-    updateFigures(known);
-    pendingChanges = countChanges(
-      rows.map((row) => row.device.device_id),
-      [...known.keys()],
-      fresh.next === null,
-    );
-    await reread(firstRow, lastRow, new Set(known.keys()));
-  };
+    this.#staged = fresh;
+    const known = new Map(fresh.rows.map((row) => [idOf(row), row.device]));
+    this.#setRows(withFigures(this.#rows, known));
+    this.#pendingChanges = countChanges(this.#rows.map(idOf), [...known.keys()], fresh.next === null);
+    await this.#reread(firstRow, lastRow, known);
+  }
 
-  const refreshDeep = async (firstRow: number, lastRow: number, held: boolean): Promise<void> => {
-    const cursors = new Set(rows.slice(firstRow, lastRow + 1).map((row) => row.cursor));
+  async #refreshDeep(firstRow: number, lastRow: number, held: boolean): Promise<void> {
+    const cursors = new Set(this.#rows.slice(firstRow, lastRow + 1).map((row) => row.cursor));
     const known = new Map<string, Device>();
     for (const cursor of cursors) {
-      const answer = await ask(cursor, pageSize);
+      const answer = await this.#pages.page(cursor, pageSize);
       if (!answer) return;
       for (const device of answer.devices) known.set(device.device_id, device);
     }
-    updateFigures(known);
-    await reread(firstRow, lastRow, new Set(known.keys()));
-    if (!held && filter.status !== "") setRows(rows.filter((row) => row.device.status === filter.status));
-  };
+    this.#setRows(withFigures(this.#rows, known));
+    await this.#reread(firstRow, lastRow, known);
+    const { status } = this.#filter;
+    if (!held && status !== "") this.#setRows(this.#rows.filter((row) => row.device.status === status));
+  }
 
-  return {
-    get devices() {
-      return devices;
-    },
-    get total() {
-      return total;
-    },
-    get more() {
-      return next !== null && rows.length < deviceRowsMax;
-    },
-    get failure() {
-      return failure;
-    },
-    get loading() {
-      return loading;
-    },
-    get pendingChanges() {
-      return pendingChanges;
-    },
-    async loadMore() {
-      if (loading || next === null || rows.length >= deviceRowsMax) return;
-      loading = true;
-      const cursor = next;
-      const answer = await ask(cursor, rows.length === 0 ? firstPageSize : pageSize);
-      loading = false;
-      if (signal.aborted) return;
-      if (answer) {
-        // In an order that moves, like last seen, a device can come again on a later page; it keeps its first row.
-        const ids = new Set(rows.map((row) => row.device.device_id));
-        const more = answer.devices.filter((device) => !ids.has(device.device_id));
-        setRows([...rows, ...more.map((device) => ({ device, cursor }))]);
-        next = answer.cursor;
-      }
-      deps.changed();
-    },
-    async refresh(firstRow, lastRow, held) {
-      if (refreshing || loading) return;
-      refreshing = true;
-      if (lastRow + aheadRows < freshRowsMax) await refreshTop(firstRow, lastRow, held);
-      else await refreshDeep(firstRow, lastRow, held);
-      refreshing = false;
-      if (!signal.aborted) deps.changed();
-    },
-    applyChanges() {
-      if (!staged) return;
-      setRows(joined(staged));
-      staged = undefined;
-      pendingChanges = 0;
-      deps.changed();
-    },
-    stop: () => control.abort(),
-  };
+  /** Rows on the screen that their page has lost: the device is back, say, and its row must not go on saying Silent. */
+  async #reread(firstRow: number, lastRow: number, known: ReadonlyMap<string, Device>): Promise<void> {
+    const lost = this.#rows.slice(firstRow, lastRow + 1).filter((row) => !known.has(idOf(row)));
+    const found = await this.#pages.each(lost);
+    if (!this.#control.signal.aborted) this.#setRows(withFigures(this.#rows, found));
+  }
 }

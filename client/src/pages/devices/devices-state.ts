@@ -4,7 +4,7 @@ import type { Facets } from "../../../../contract/fleet.ts";
 import { createQuery } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
 import { createFleetFilter, type FleetFilter } from "../../app/fleet-filter.ts";
-import { columnsNamed, type DeviceColumn, sortNames, usualColumns } from "./device-columns.ts";
+import { columnsNamed, type DeviceColumn, lastValueTypes, sortNames, usualColumns } from "./device-columns.ts";
 import { type DeviceList, makeDeviceList } from "./device-list.ts";
 
 const searchDelayMs = 120;
@@ -97,8 +97,11 @@ export function createDevices(view: DevicesView, onNew: () => void): Devices {
   // The list is a plain object, changed in place; this says that it has changed.
   const [version, setVersion] = createSignal(0, { equals: false });
   const [answered, setAnswered] = createSignal(false);
+  const lastTypes = createMemo(() => lastValueTypes(view.columns()), undefined, {
+    equals: (a, b) => a.join("\n") === b.join("\n"),
+  });
   createEffect(
-    on([settled, view.status, view.sort, view.filter.query], ([search, status, sort, meta]) => {
+    on([settled, view.status, view.sort, view.filter.query, lastTypes], ([search, status, sort, meta, last]) => {
       current?.stop();
       setAnswered(false);
       current = makeDeviceList(
@@ -110,7 +113,7 @@ export function createDevices(view: DevicesView, onNew: () => void): Devices {
             setVersion(0);
           },
         },
-        { search: search.trim(), status, sort, meta },
+        { search: search.trim(), status, sort, meta, last },
       );
       void current.loadMore();
       onNew();

@@ -5,6 +5,7 @@ import { useApp } from "../../app/context.tsx";
 import type { FleetFilter } from "../../app/fleet-filter.ts";
 import type { TimeRangeState } from "../../app/time-range-state.ts";
 import { askHistory, refreshMs } from "../../charts/ask-history.ts";
+import { fittedRange } from "../../charts/fitted-range.ts";
 import { withSilence } from "../../charts/history-steps.ts";
 import LinesChart from "../../charts/lines-chart.tsx";
 import { dashes, seriesMax } from "../../charts/palette.ts";
@@ -61,8 +62,7 @@ export default function StoredRateChart(props: {
         <LinesChart
           lines={lines()}
           columns={data()}
-          fromSecond={Date.parse(history.data()!.from) / 1000}
-          toSecond={Date.parse(history.data()!.to) / 1000}
+          {...fittedRange(history.data()!, props.range.own())}
           unit={plainUnit}
           zeroBased
           highlighted={props.highlighted}

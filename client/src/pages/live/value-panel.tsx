@@ -5,6 +5,7 @@ import type { FleetFilter } from "../../app/fleet-filter.ts";
 import type { TimeRangeState } from "../../app/time-range-state.ts";
 import { afterPaint } from "../../charts/after-paint.ts";
 import { askHistory, refreshMs } from "../../charts/ask-history.ts";
+import { fittedRange } from "../../charts/fitted-range.ts";
 import { quantileChart } from "../../charts/history-lines.ts";
 import { Legend } from "../../charts/legend.tsx";
 import { createLegend } from "../../charts/legend-state.ts";
@@ -66,8 +67,7 @@ export function ValuePanel(props: {
                 unit={quantileUnit(unitOf(props.type ?? ""))}
                 zeroBased={false}
                 highlighted={legend.hovered()}
-                fromSecond={Date.parse(data().from) / 1000}
-                toSecond={Date.parse(data().to) / 1000}
+                {...fittedRange(data(), props.range.own())}
                 label={`Median, 95th and 99th percentile of the values of ${props.type ?? "no type"} over time`}
                 onZoom={(from, to) => props.range.zoom(from * 1000, to * 1000)}
                 onReset={() => props.range.reset()}
