@@ -2,15 +2,19 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
- * Instantiates a module that `build.mjs` made. Each caller gets an instance of its own, with its own memory.
+ * Instantiates a module that `build.mjs` made. Each caller gets an instance of its own, with its own memory. `imports`: what the
+ * module declares as `@external("env", …)`, in a file `imports.ts`.
  *
  * @example
  * const { sum } = loadAssembly<{ sum(a: number, b: number): number }>(new URL("./assembly/index.wasm", import.meta.url));
  */
-export function loadAssembly<Exports>(module: URL): Exports & { readonly memory: WebAssembly.Memory } {
+export function loadAssembly<Exports>(
+  module: URL,
+  imports: Readonly<Record<string, (...numbers: number[]) => number>> = {},
+): Exports & { readonly memory: WebAssembly.Memory } {
   const path = fileURLToPath(module);
   if (!existsSync(path)) throw new Error(`${path} is missing; \`npm run build\` makes it`);
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), { env: { abort } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), { env: { abort, ...imports } });
   return instance.exports as Exports & { readonly memory: WebAssembly.Memory };
 }
 

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { createRingMemory, RingConsumer, RingProducer } from "../../workers/ring/ring.ts";
 import { epochOf } from "../live-view/epoch.ts";
+import { ObservationQueue } from "../live-view/observation-queue.ts";
+import { TypeTable } from "../live-view/type-table.ts";
 import { createIngest, type IngestDeps } from "./ingest.ts";
 
 const journalBytes = 2 ** 20;
@@ -14,12 +16,8 @@ function create({ journalMaxBytes = journalBytes } = {}) {
     },
     writer: { ring: new RingProducer(memory), wake: () => undefined },
     aggregator: {
-      types: { indexOf: () => 0 } as unknown as IngestDeps["aggregator"]["types"],
-      queue: {
-        mark: () => 0,
-        rewind: () => undefined,
-        push: () => true,
-      } as unknown as IngestDeps["aggregator"]["queue"],
+      types: new TypeTable(100),
+      queue: new ObservationQueue(),
       currentEpoch: epochOf(1),
       fold: () => undefined,
       discard: () => undefined,

@@ -1,5 +1,13 @@
 import type { Event, StoredEvent } from "../../contract/event.ts";
-import { decodeRow, LoneSurrogateError, RowBinaryReader, RowEncoder, type ScannedEvent } from "../../contract/row.ts";
+import {
+  decodeRow,
+  LoneSurrogateError,
+  RowBinaryReader,
+  RowEncoder,
+  rowDeviceOffset,
+  rowTimeMs,
+  type ScannedEvent,
+} from "../../contract/row.ts";
 import { createRetentionLookup, type Retention, shortestDays } from "../../ddl/retention.ts";
 import type { WriterClient } from "../../workers/client.ts";
 import { fileHeaderBytes, frameHeaderBytes } from "../../workers/journal/frame.ts";
@@ -8,6 +16,8 @@ import type { Tap } from "../alerts/event-tap.ts";
 import { Refusal } from "../http/refusal.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
 import type { Epoch } from "../live-view/epoch.ts";
+import { otherType } from "../live-view/type-table.ts";
+import type { ScannedEvents } from "./scanned-events.ts";
 import { TypeNames } from "./type-names.ts";
 import { boundedTimeMs, boundsFault, type EventBounds, eventTimeMs, type Fault, surrogateFault } from "./validate.ts";
 
@@ -69,6 +79,8 @@ export class Staging {
   #mark = 0;
   #nowMs = 0;
   #nowSecond = 0;
+  /** Of each type of scanned events: its index in the live view. */
+  #typeIndexes = new Int32Array(64);
   #rowCount = 0;
   /** The observation queue is full, which the ring should have been before. */
   #overflow = false;
@@ -97,6 +109,20 @@ export class Staging {
   /** The server's time of this delivery, in epoch milliseconds; what an event without a time gets. */
   get nowMs(): number {
     return this.#nowMs;
+  }
+
+  /** Bounds of an event's own time, in epoch milliseconds. */
+  get oldestMs(): number {
+    return this.#nowMs - this.#options.maxEventAgeMs;
+  }
+
+  get newestMs(): number {
+    return this.#nowMs + this.#options.maxClockSkewFutureMs;
+  }
+
+  /** What every device's id has to begin with. */
+  get devicePrefix(): string | null {
+    return this.#principal?.devicePrefix ?? null;
   }
 
   /** The newest events found the journal full, and would again. Looked at when asked, so that it heals without a request. */
@@ -155,7 +181,9 @@ export class Staging {
     }
     const value = event.value_float ?? Number.NaN;
     const typeIndex = this.#observe(event.event_type, timeMs, value);
-    if (this.#tapping) this.#tap(typeIndex, event.event_type, timeMs, value, before);
+    if (this.#tapping) {
+      this.#tap(typeIndex, event.event_type, timeMs, value, before, encoder.deviceHashA, encoder.deviceHashB);
+    }
     if (this.#watching && this.#deps.watchedDevices.has(event.device_id)) this.#watch(before);
     return undefined;
   }
@@ -182,9 +210,30 @@ export class Staging {
     encoder.encodeScanned(placed, timeMs, nowMs);
     const type = this.#typeNames.nameOf(placed);
     const typeIndex = this.#observe(type, timeMs, placed.value);
-    if (this.#tapping) this.#tap(typeIndex, type, timeMs, placed.value, before);
+    if (this.#tapping) {
+      this.#tap(typeIndex, type, timeMs, placed.value, before, encoder.deviceHashA, encoder.deviceHashB);
+    }
     if (this.#watching && this.#deps.watchedDevices.has(placed.deviceId)) this.#watch(before);
     return undefined;
+  }
+
+  /**
+   * `add` of events that are within the schema's limits, the bounds of time and the key's prefix. False, and nothing can be said of
+   * this delivery: there are too many, or one may be past its retention.
+   */
+  addScanned(events: ScannedEvents): boolean {
+    const { count } = events;
+    if (count === 0) return true;
+    if (this.#rowCount + count > this.maxEvents) return false;
+    if (events.earliestMs < this.#nowMs - this.#retentionMinMs && this.#isAnyPastRetention(events)) return false;
+    const before = this.#encoder.byteLength;
+    this.#encoder.append(events.memory, events.rowsStart, events.rowsLength);
+    const indexes = this.#indexTypes(events);
+    if (!this.#deps.aggregator.queue.pushAll(events, indexes)) this.#overflow = true;
+    this.#rowCount += count;
+    if (this.#tapping) this.#tapScanned(events, indexes, before);
+    if (this.#watching) this.#watchScanned(events, before);
+    return true;
   }
 
   /**
@@ -228,14 +277,72 @@ export class Staging {
     return typeIndex;
   }
 
+  /** Asks for each type once. Gives the array of indexes by the types' numbers, of use until the next call. */
+  #indexTypes(events: ScannedEvents): Int32Array {
+    const { types: table } = this.#deps.aggregator;
+    const { count, types, metTypes, metTypeCount } = events;
+    const overflowed = table.overflowed;
+    for (let met = 0; met < metTypeCount; met++) {
+      const type = metTypes[met] as number;
+      if (type >= this.#typeIndexes.length) this.#typeIndexes = new Int32Array(2 * type);
+      this.#typeIndexes[type] = table.indexOf(events.typeName(type));
+    }
+    const indexes = this.#typeIndexes;
+    if (table.overflowed !== overflowed) {
+      let others = 0;
+      for (let at = 0; at < count; at++) others += Number(indexes[types[at] as number] === otherType);
+      table.overflowed = overflowed + others;
+    }
+    return indexes;
+  }
+
+  #isAnyPastRetention(events: ScannedEvents): boolean {
+    const { count, memory, rowsStart, rowStarts, types } = events;
+    for (let at = 0; at < count; at++) {
+      const timeMs = rowTimeMs(memory, rowsStart + (rowStarts[at] as number));
+      if (this.#retentionFault(events.typeName(types[at] as number), timeMs) !== undefined) return true;
+    }
+    return false;
+  }
+
+  /** `before`: where their rows begin in the encoder. */
+  #tapScanned(events: ScannedEvents, indexes: Int32Array, before: number): void {
+    const { count, rowStarts, types, values, hashesA, hashesB } = events;
+    const rows = this.#encoder.bytes();
+    for (let at = 0; at < count; at++) {
+      const type = types[at] as number;
+      const typeIndex = indexes[type] as number;
+      const rowStart = before + (rowStarts[at] as number);
+      const timeMs = rowTimeMs(rows, rowStart);
+      const [hashA, hashB] = [hashesA[at] as number, hashesB[at] as number];
+      this.#tap(typeIndex, events.typeName(type), timeMs, values[at] as number, rowStart, hashA, hashB);
+    }
+  }
+
+  #watchScanned({ count, rowStarts }: ScannedEvents, before: number): void {
+    const reader = new RowBinaryReader(this.#encoder.bytes());
+    for (let at = 0; at < count; at++) {
+      const rowStart = before + (rowStarts[at] as number);
+      reader.offset = rowStart + rowDeviceOffset;
+      if (this.#deps.watchedDevices.has(reader.string())) this.#watch(rowStart);
+    }
+  }
+
   /** The row at `rowStart` is decoded for the first event of a device, and for texts; for others its hashes will do. */
-  #tap(typeIndex: number, type: string, timeMs: number, value: number, rowStart: number): void {
+  #tap(
+    typeIndex: number,
+    type: string,
+    timeMs: number,
+    value: number,
+    rowStart: number,
+    hashA: number,
+    hashB: number,
+  ): void {
     const { tap } = this.#deps;
     const rules = tap.typeRules(typeIndex, type);
     if (rules === undefined) return;
     const { subjects } = rules;
-    const { deviceHashA, deviceHashB } = this.#encoder;
-    const slot = subjects.locate(deviceHashA, deviceHashB);
+    const slot = subjects.locate(hashA, hashB);
     if (slot !== -1 && !rules.needsText) {
       const isQuiet = value >= rules.quietFrom && value <= rules.quietTo && subjects.passQuietly(slot, timeMs);
       if (!isQuiet) tap.push(rules, subjects.at(slot), timeMs, value, null);
@@ -243,7 +350,7 @@ export class Staging {
     }
     const event = decodeRow(new RowBinaryReader(this.#encoder.bytes(), rowStart));
     const subject =
-      slot === -1 ? tap.introduce(rules, deviceHashA, deviceHashB, event.device_id, event.metadata) : subjects.at(slot);
+      slot === -1 ? tap.introduce(rules, hashA, hashB, event.device_id, event.metadata) : subjects.at(slot);
     if (subject !== undefined) tap.push(rules, subject, timeMs, value, event.value_string);
   }
 

@@ -5,6 +5,17 @@ const firstCapacity = 1 << 12;
  */
 export const observationsMax = 1 << 22;
 
+/** The first `count` of each array are of one event each. */
+export interface Observations {
+  readonly count: number;
+  /** Numbers of types, as who read the events gave them. */
+  readonly types: Int32Array;
+  readonly seconds: Int32Array;
+  readonly values: Float64Array;
+  readonly hashesA: Uint32Array;
+  readonly hashesB: Uint32Array;
+}
+
 /**
  * Events that were accepted and are not yet durable, oldest first: a circular struct of arrays. `push` is on the hot
  * path (4 ns).
@@ -47,6 +58,24 @@ export class ObservationQueue {
     this.values[at] = value;
     this.hashesA[at] = deviceHashA;
     this.hashesB[at] = deviceHashB;
+    return true;
+  }
+
+  /** `push` of each; `indexes`: of a type's number its index. All of them or, when there is no room, none. */
+  pushAll(observations: Observations, indexes: Int32Array): boolean {
+    const { count, types, seconds, values, hashesA, hashesB } = observations;
+    while (this.#pushed + count - this.#taken > this.#capacity) if (!this.#grow()) return false;
+    const { mask } = this;
+    let at = this.#pushed & mask;
+    for (let from = 0; from < count; from++) {
+      this.types[at] = indexes[types[from] as number] as number;
+      this.seconds[at] = seconds[from] as number;
+      this.values[at] = values[from] as number;
+      this.hashesA[at] = hashesA[from] as number;
+      this.hashesB[at] = hashesB[from] as number;
+      at = (at + 1) & mask;
+    }
+    this.#pushed += count;
     return true;
   }
 

@@ -1,43 +1,51 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { LoneSurrogateError, RowEncoder } from "../../../contract/row.ts";
-import { TypeNames } from "../type-names.ts";
-import { boundedTimeMs, boundsFault, eventTimeMs, isEvent } from "../validate.ts";
+import { decodeRow, LoneSurrogateError, RowBinaryReader, RowEncoder } from "../../../contract/row.ts";
+import { boundsFault, eventTimeMs, isEvent } from "../validate.ts";
 import { EventScanner } from "./event-scanner.ts";
 import { parseJson, parseNdjson } from "./parse.ts";
 
 const nowMs = 1_790_000_000_000;
-const bounds = { maxClockSkewFutureMs: 300_000, maxEventAgeMs: 30 * 86_400_000 };
+const limits = { maxClockSkewFutureMs: 300_000, maxEventAgeMs: 30 * 86_400_000 };
+const bounds = { oldestMs: nowMs - limits.maxEventAgeMs, newestMs: nowMs + limits.maxClockSkewFutureMs };
 const encoder = new RowEncoder();
-const scanner = new EventScanner();
-const typeNames = new TypeNames();
+const whole = new EventScanner();
 
 type Taken = { rows: string; seen: unknown[] };
 
-function scan(bytes: Uint8Array, ndjson: boolean): Taken | null {
-  encoder.reset();
+function scan(bytes: Uint8Array, ndjson: boolean, scanner = whole, devicePrefix: string | null = null): Taken | null {
+  const rows: Buffer[] = [];
   const seen: unknown[] = [];
-  if (!scanner.open(bytes, ndjson)) return null;
+  scanner.open(bytes, ndjson, { ...bounds, nowMs, devicePrefix });
   for (;;) {
     const step = scanner.next();
-    if (step === "end") return { rows: Buffer.from(encoder.bytes()).toString("hex"), seen };
     if (step === "doubt") return null;
-    const timeMs = scanner.hasTimestamp ? boundedTimeMs(scanner.timestamp, nowMs, bounds) : nowMs;
-    if (typeof timeMs !== "number") return null;
-    encoder.encodeScanned(scanner, timeMs, nowMs);
-    seen.push([typeNames.nameOf(scanner), scanner.value, encoder.deviceHashA, encoder.deviceHashB, scanner.deviceId]);
+    const { rowsStart, rowsLength, rowStarts, memory } = scanner;
+    const taken = Buffer.from(memory.slice(rowsStart, rowsStart + rowsLength));
+    rows.push(taken);
+    const reader = new RowBinaryReader(taken);
+    const met = new Set([...scanner.metTypes.subarray(0, scanner.metTypeCount)].map((type) => scanner.typeName(type)));
+    for (let at = 0; at < scanner.count; at++) {
+      expect(reader.offset).toBe(rowStarts[at] as number);
+      const row = decodeRow(reader);
+      const type = scanner.typeName(scanner.types[at] as number);
+      expect(met.has(type)).toBe(true);
+      const hashes = [scanner.hashesA[at], scanner.hashesB[at]];
+      seen.push([type, scanner.values[at], ...hashes, row.device_id, scanner.seconds[at]]);
+    }
+    if (step === "end") return { rows: Buffer.concat(rows).toString("hex"), seen };
   }
 }
 
 /** Null: refused. */
-function parse(text: string, ndjson: boolean): Taken | null {
+function parse(text: string, ndjson: boolean, maxEvents = 1000): Taken | null {
   encoder.reset();
   const seen: unknown[] = [];
-  const parsed = ndjson ? parseNdjson(text, false, 1000) : parseJson(text);
+  const parsed = ndjson ? parseNdjson(text, false, maxEvents) : parseJson(text);
   if (!parsed.ok) return null;
   for (const event of parsed.events) {
     if (!isEvent(event)) return null;
-    const timeMs = eventTimeMs(event, nowMs, bounds);
+    const timeMs = eventTimeMs(event, nowMs, limits);
     if (typeof timeMs !== "number" || boundsFault(event)) return null;
     try {
       encoder.encode(event, timeMs, nowMs);
@@ -51,6 +59,7 @@ function parse(text: string, ndjson: boolean): Taken | null {
       encoder.deviceHashA,
       encoder.deviceHashB,
       event.device_id,
+      Math.floor(timeMs / 1000),
     ]);
   }
   return { rows: Buffer.from(encoder.bytes()).toString("hex"), seen };
@@ -235,4 +244,58 @@ test("names of types that share a slot are told apart", () => {
       expect(scan(Buffer.from(value), false)?.seen[0]).toEqual(parse(value, false)?.seen[0]);
     }
   }
+});
+
+test("a body in several steps is the same body, wherever it is cut", () => {
+  const bySteps = new EventScanner();
+  let inPieces = 0;
+  const compareSteps = (value: string, ndjson: boolean): void => {
+    const bytes = Buffer.from(value);
+    const expected = scan(bytes, ndjson);
+    for (let windowBytes = 1; windowBytes < Math.min(bytes.length, 400); windowBytes++) {
+      bySteps.windowBytes = windowBytes;
+      const taken = scan(bytes, ndjson, bySteps);
+      // Null: an event does not fit into the window, or stands in doubt anyway.
+      if (taken === null) continue;
+      inPieces++;
+      expect(taken).toEqual(expected as Taken);
+    }
+    bySteps.windowBytes = Math.max(1, bytes.length);
+    expect(scan(bytes, ndjson, bySteps)).toEqual(expected as Taken);
+  };
+  fc.assert(
+    fc.property(damaged(body), (value) => compareSteps(value, false)),
+    { numRuns: 60 },
+  );
+  fc.assert(
+    fc.property(damaged(lines), (value) => compareSteps(value, true)),
+    { numRuns: 60 },
+  );
+  expect(inPieces).toBeGreaterThan(200);
+});
+
+test("more events, and more types, than one step has room for", () => {
+  const events = Array.from(
+    { length: 9_000 },
+    (_, index) => `{"device_id":"device-${index % 70}","event_type":"type-${index % 5_000}","value_float":${index}}`,
+  );
+  for (const [value, ndjson] of [
+    [`{"events":[${events.join(",")}]}`, false],
+    [`[${events.join(", ")}]`, false],
+    [events.join("\n"), true],
+  ] as const) {
+    const taken = scan(Buffer.from(value), ndjson);
+    expect(taken?.seen.length).toBe(events.length);
+    expect(taken?.seen.map((one) => (one as unknown[])[0])).toEqual(events.map((_, index) => `type-${index % 5_000}`));
+    expect(taken?.rows).toBe((parse(value, ndjson, 10_000) as Taken).rows);
+  }
+});
+
+test("a device outside of the key's prefix is in doubt, at any length of the prefix", () => {
+  const value = Buffer.from('[{"device_id":"plant-1/pump","event_type":"t"},{"device_id":"plant-1","event_type":"t"}]');
+  for (const prefix of ["", "p", "plant-1", null]) expect(scan(value, false, whole, prefix)?.seen.length).toBe(2);
+  for (const prefix of ["q", "plant-1/", "plant-1/pump-and-more", "é", "x".repeat(5_000)]) {
+    expect(scan(value, false, whole, prefix)).toBeNull();
+  }
+  expect(scan(value.subarray(0, 47), false, whole, "plant-1/")).toBeNull();
 });

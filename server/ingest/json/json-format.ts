@@ -142,13 +142,11 @@ function answerText(answer: IngestAnswer): string {
 
 /** A body of everyday events, without a detour by objects. False: it is for `stageParsed` to judge. */
 function stageScanned(scanner: EventScanner, body: Uint8Array, ndjson: boolean, staging: Staging): boolean {
-  if (!scanner.open(body, ndjson)) return false;
+  scanner.open(body, ndjson, staging);
   for (;;) {
     const step = scanner.next();
+    if (step === "doubt" || !staging.addScanned(scanner)) return false;
     if (step === "end") return true;
-    // Of an event in doubt nothing that was read holds: it may be of the body before.
-    if (step === "doubt" || staging.rowCount === staging.maxEvents) return false;
-    if (staging.addPlaced(scanner) !== undefined) return false;
   }
 }
 
