@@ -5,6 +5,7 @@ import { Outbox } from "./outbox.ts";
 import { IncomingBody } from "./request-body.ts";
 import { RequestHeaders } from "./request-headers.ts";
 import { discard, sendResponse } from "./response.ts";
+import { statusLine } from "./response-text.ts";
 import { asRequest, type RequestConnection, SocketRequest, urlOf } from "./socket-request.ts";
 
 export interface ConnectionDeps {
@@ -42,6 +43,7 @@ interface Exchange {
   whole: boolean;
   /** It was handed to the handler. */
   running: boolean;
+  headBegun: boolean;
   gone: AbortController | null;
 }
 
@@ -103,6 +105,13 @@ export class Connection implements MessageListener, RequestConnection {
 
   setIdleTimeout(seconds: number): void {
     this.#idleTimeoutMs = seconds * 1000;
+  }
+
+  beginHead(lines: string): void {
+    const exchange = this.#exchange;
+    if (exchange === null || this.#phase !== "open") return;
+    this.#outbox.write(exchange.headBegun ? lines : statusLine(200) + lines);
+    exchange.headBegun = true;
   }
 
   // What the socket tells.
@@ -176,7 +185,7 @@ export class Connection implements MessageListener, RequestConnection {
     const isHostGood = head.minorVersion === 0 ? headers.count("host") <= 1 : headers.count("host") === 1;
     const url = isHostGood ? urlOf(head, host ?? "") : null;
     const request = new SocketRequest(head.method, url ?? "", headers, this, body);
-    this.#exchange = { head, request, body, whole: false, running: false, gone: null };
+    this.#exchange = { head, request, body, whole: false, running: false, headBegun: false, gone: null };
   }
 
   body(chunk: Buffer, start: number, end: number): void {
@@ -290,6 +299,7 @@ export class Connection implements MessageListener, RequestConnection {
       keepAlive,
       isHead,
       minorVersion: exchange.head.minorVersion,
+      headBegun: exchange.headBegun,
       signal,
     });
     if (sent === "kept") this.#next();
@@ -325,7 +335,13 @@ export class Connection implements MessageListener, RequestConnection {
   #refuse(why: Unacceptable): void {
     const response = this.#deps.refuse(why);
     const signal = { gone: () => this.#phase === "closed", abort: () => undefined };
-    const sent = sendResponse(response, this.#outbox, { keepAlive: false, isHead: false, minorVersion: 1, signal });
+    const sent = sendResponse(response, this.#outbox, {
+      keepAlive: false,
+      isHead: false,
+      minorVersion: 1,
+      headBegun: this.#exchange?.headBegun ?? false,
+      signal,
+    });
     if (typeof sent === "string") this.#finish();
     else {
       sent.then(

@@ -16,7 +16,7 @@ function dateLine(nowMs: number): string {
   return dateText;
 }
 
-const statusLine = (status: number): string => `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`;
+export const statusLine = (status: number): string => `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`;
 const closeLine = "Connection: close\r\n";
 
 export interface Framing {
@@ -47,9 +47,9 @@ const framingHeaders: ReadonlySet<string> = new Set([
   "date",
 ]);
 
-/** The head of any response. */
-export function headText(response: Response, end: BodyEnd, { keepAlive, nowMs }: Framing): string {
-  let text = statusLine(response.status);
+/** The head of any response. `begun`: its status line has been sent. */
+export function headText(response: Response, end: BodyEnd, { keepAlive, nowMs }: Framing, begun: boolean): string {
+  let text = begun ? "" : statusLine(response.status);
   for (const [name, value] of response.headers) {
     if (!framingHeaders.has(name)) text += `${nameOf(name)}: ${value}\r\n`;
   }

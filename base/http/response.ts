@@ -7,6 +7,8 @@ export interface SendOptions {
   readonly keepAlive: boolean;
   readonly isHead: boolean;
   readonly minorVersion: number;
+  /** The status line, and perhaps some headers, have been sent already. */
+  readonly headBegun: boolean;
   readonly signal: {
     /** Nobody reads any more. */
     gone(): boolean;
@@ -29,7 +31,7 @@ export function discard(body: Pick<Reader, "cancel"> | null): void {
 export function sendResponse(response: Response, outbox: Outbox, options: SendOptions): Sent | Promise<Sent> {
   const { keepAlive, isHead } = options;
   const end: Sent = keepAlive ? "kept" : "last";
-  const plain = response instanceof PlainResponse ? response.plain : null;
+  const plain = response instanceof PlainResponse && !options.headBegun ? response.plain : null;
   if (plain === null) return sendAny(response, outbox, options);
   const waits = outbox.write(plainText(plain, { keepAlive, nowMs: Date.now() }, isHead));
   return waits === undefined ? end : waits.then(() => end);
@@ -88,10 +90,10 @@ async function sendWhole(
   chunks: readonly Uint8Array[],
   bytes: number | null,
   outbox: Outbox,
-  { keepAlive, isHead }: SendOptions,
+  { keepAlive, isHead, headBegun }: SendOptions,
 ): Promise<Sent> {
   const end: BodyEnd = bytes === null ? { kind: "none" } : { kind: "length", bytes };
-  const head = headText(response, end, { keepAlive, nowMs: Date.now() });
+  const head = headText(response, end, { keepAlive, nowMs: Date.now() }, headBegun);
   await outbox.write(isHead || chunks.length === 0 ? head : Buffer.concat([Buffer.from(head), ...chunks]));
   return keepAlive ? "kept" : "last";
 }
@@ -102,14 +104,14 @@ async function sendStream(
   chunks: readonly Uint8Array[],
   kind: "chunked" | "close",
   outbox: Outbox,
-  { keepAlive, signal }: SendOptions,
+  { keepAlive, signal, headBegun }: SendOptions,
   first: Promise<Read> = reader.read(),
 ): Promise<Sent> {
   signal.abort(() => discard(reader));
   // It is waited for below, which is too late for a body that fails while the head is being written.
   first.catch(() => undefined);
   const stays = keepAlive && kind === "chunked";
-  await outbox.write(headText(response, { kind }, { keepAlive: stays, nowMs: Date.now() }));
+  await outbox.write(headText(response, { kind }, { keepAlive: stays, nowMs: Date.now() }, headBegun));
   const framed = kind === "chunked" ? chunkOf : (bytes: Uint8Array) => bytes;
   for (const chunk of chunks) await outbox.write(framed(chunk));
   try {

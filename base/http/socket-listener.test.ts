@@ -28,6 +28,12 @@ async function answer(request: Request): Promise<Response> {
   if (pathname === "/throw") throw new Error("a bug");
   if (pathname === "/unanswerable") throw "unanswerable";
   if (pathname === "/stream" || pathname === "/flood") return streamed(request, pathname === "/flood");
+  if (pathname === "/begun") {
+    listener.beginHead(request, "X-Progress: 1\r\n");
+    await Bun.sleep(5);
+    listener.beginHead(request, "X-Progress: 2\r\n");
+    return new PlainResponse("late", 500, "text/plain");
+  }
   if (pathname === "/parts") return new Response(parts());
   if (pathname === "/fails") return new Response(failing(url.searchParams.get("after") === "1"));
   if (pathname === "/empty") return new Response(null, { status: 204 });
@@ -354,6 +360,12 @@ describe("answers", () => {
     stop.abort();
     while (aborted === 0) await Bun.sleep(10);
     expect(aborted).toBe(1);
+  });
+
+  test("whose head begins ahead of them are 200, and whole", async () => {
+    const { text, statuses } = await talk(["GET /begun HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2)], 2);
+    expect(statuses).toEqual([200, 200]);
+    expect(text).toMatch(/^HTTP\/1.1 200 OK\r\nX-Progress: 1\r\nX-Progress: 2\r\n(?!HTTP)[\s\S]*?\r\n\r\nlateHTTP/);
   });
 
   test("a bug in the listener ends that connection, and is told", async () => {

@@ -19,6 +19,11 @@ export interface SocketListener {
   addressOf(request: Request): string;
   /** The connection may be idle for so long while this request is answered; 0: for ever. */
   timeout(request: Request, seconds: number): void;
+  /**
+   * Sends header lines, each with its line end, ahead of the rest of the answer's head. Its status is then 200, whatever
+   * becomes of the request.
+   */
+  beginHead(request: Request, lines: string): void;
   stop(): Promise<void>;
 }
 
@@ -80,6 +85,9 @@ export function createSocketListener(deps: SocketListenerDeps, options: SocketLi
     timeout(request: unknown, seconds) {
       if (request instanceof SocketRequest) request.connection.setIdleTimeout(seconds);
     },
+    beginHead(request: unknown, lines) {
+      if (request instanceof SocketRequest) request.connection.beginHead(lines);
+    },
     async stop() {
       clearInterval(timer);
       server.stop(false);
@@ -91,6 +99,6 @@ export function createSocketListener(deps: SocketListenerDeps, options: SocketLi
 
 function refuse(socket: { write(data: string | Uint8Array): number; end(): void }, response: Response): void {
   const signal = { gone: () => false, abort: () => undefined };
-  const options = { keepAlive: false, isHead: false, minorVersion: 1, signal };
+  const options = { keepAlive: false, isHead: false, minorVersion: 1, headBegun: false, signal };
   void Promise.resolve(sendResponse(response, new Outbox(socket), options)).then(() => socket.end());
 }

@@ -9,6 +9,8 @@ export interface RequestConnection {
   abortSignal(): AbortSignal;
   /** 0: the answer may be silent for ever. */
   setIdleTimeout(seconds: number): void;
+  /** Sends these header lines, each with its line end, ahead of the rest of the head. */
+  beginHead(lines: string): void;
 }
 
 /**

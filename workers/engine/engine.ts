@@ -1,10 +1,13 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createTokenSync, dropUncommittedTokens } from "./deduplication-log.ts";
-import type { Exception } from "./exception.ts";
-import { createLane, type Lane, type StartResult } from "./lane.ts";
+import { CODES, createException, type Exception } from "./exception.ts";
+import { createLane, type Execution, type Lane } from "./lane.ts";
+import type { ConnectionHandle, Progress } from "./library.ts";
+import { createMark, isKill, isMarked } from "./query-id.ts";
 import { createUsersXml, escapeXml } from "./reader-access.ts";
-import { quoteIdentifier, quoteString } from "./sql.ts";
+import { createSessions, type SessionRequest } from "./sessions.ts";
+import { quoteIdentifier } from "./sql.ts";
 import type { Statement } from "./statement.ts";
 
 /** What a statement is for decides whose turn it waits for: a slow outside query must not hold up an insert. */
@@ -22,11 +25,24 @@ export interface EngineOptions {
   onRepair: (message: string) => void;
 }
 
+export type EngineStatement = Omit<Statement, "mark" | "session">;
+
+export interface StartOptions {
+  signal?: AbortSignal | undefined;
+  /** `readOnly`: only a reading statement may run. */
+  session?: (SessionRequest & { readonly readOnly: boolean }) | null;
+}
+
+/** A statement under way, whose progress can be asked for; `null`: it has ended, or not begun. */
+export type WatchedExecution = Execution & { progress(): Promise<(Progress & { elapsedMs: number }) | null> };
+
+export type EngineStart = { ok: true; execution: WatchedExecution } | { ok: false; exception: Exception };
+
 export interface Engine {
   readonly version: string;
   readonly timezone: string;
   isSetting(name: string): boolean;
-  start(lane: LaneName, statement: Omit<Statement, "mark">, signal?: AbortSignal): Promise<StartResult>;
+  start(lane: LaneName, statement: EngineStatement, options?: StartOptions): Promise<EngineStart>;
   /** Statements other than inserts that run or wait for their turn. */
   readonly questions: number;
   /** A path for a body on its way in. The caller removes it. */
@@ -70,7 +86,7 @@ export async function openEngine(options: EngineOptions): Promise<OpenResult> {
   let nextSpool = 0;
 
   function kill(mark: string): void {
-    void ask(`KILL QUERY WHERE Settings['log_comment'] = ${quoteString(mark)} ASYNC`, "system");
+    void ask(`KILL QUERY WHERE ${isMarked(mark)} ASYNC`, "system");
   }
 
   /** A statement of the engine's own; the failure is the caller's to read. */
@@ -83,6 +99,8 @@ export async function openEngine(options: EngineOptions): Promise<OpenResult> {
       params: [],
       database,
       mark: "sluice-control",
+      queryId: "",
+      session: null,
     });
     if (!started.ok) return { text: "", exception: started.exception };
     let text = "";
@@ -92,6 +110,47 @@ export async function openEngine(options: EngineOptions): Promise<OpenResult> {
       if (next.kind === "chunk") text += decoder.decode(next.bytes, { stream: true });
       else return { text, exception: next.kind === "failed" ? next.exception : null };
     }
+  }
+
+  const sessions = createSessions((handle) => control.drop(handle));
+  const runningIds = new Set<string>();
+
+  async function start(name: LaneName, statement: EngineStatement, options: StartOptions = {}): Promise<EngineStart> {
+    const { queryId } = statement;
+    if (runningIds.has(queryId)) {
+      const text = `Query with id = ${queryId} is already running.`;
+      return { ok: false, exception: createException(CODES.QUERY_WITH_SAME_ID, text) };
+    }
+    const acquired = options.session ? sessions.acquire(options.session) : null;
+    if (acquired?.ok === false) return acquired;
+    const session =
+      acquired === null ? null : { handle: acquired.session.handle, readOnly: options.session?.readOnly === true };
+    const mark = createMark(process.pid, ++nextMark);
+    runningIds.add(queryId);
+    const ended = (handle: ConnectionHandle | null) => {
+      runningIds.delete(queryId);
+      if (acquired === null) return;
+      acquired.session.handle = handle;
+      acquired.release();
+    };
+    const started = await laneOf(name, statement.sql).start({ ...statement, mark, session }, options.signal, ended);
+    if (started.ok) return { ok: true, execution: { ...started.execution, progress: () => askProgress(mark) } };
+    ended(session?.handle ?? null);
+    return started;
+  }
+
+  /** A kill waits behind nothing that it might be meant to kill, unless it asks to wait for the end of that itself. */
+  const laneOf = (name: LaneName, sql: string): Lane =>
+    name === "service" && isKill(sql) && !/\bSYNC\b/i.test(sql) ? control : lanes[name];
+
+  async function askProgress(mark: string): Promise<(Progress & { elapsedMs: number }) | null> {
+    const columns = "read_rows, read_bytes, written_rows, written_bytes, total_rows_approx, elapsed * 1000";
+    const { text } = await ask(`SELECT ${columns} FROM system.processes WHERE ${isMarked(mark)}`, "system");
+    if (text === "") return null;
+    const [readRows = 0, readBytes = 0, writtenRows = 0, writtenBytes = 0, totalRows = 0, elapsedMs = 0] = text
+      .split("\t")
+      .map(Number);
+    return { readRows, readBytes, writtenRows, writtenBytes, resultRows: 0, totalRows, elapsedMs };
   }
 
   if (!(await control.open()))
@@ -112,10 +171,7 @@ export async function openEngine(options: EngineOptions): Promise<OpenResult> {
       version,
       timezone,
       isSetting: (name) => settings.has(name),
-      start(name, statement, signal) {
-        const mark = `sluice-${process.pid}-${++nextMark}`;
-        return lanes[name].start({ ...statement, mark }, signal);
-      },
+      start,
       get questions() {
         const asking = [lanes.service, lanes.reader];
         return asking.reduce((sum, each) => sum + each.running + each.waiting, 0);
@@ -132,6 +188,7 @@ export async function openEngine(options: EngineOptions): Promise<OpenResult> {
         const ended = await Promise.race([idle, late]);
         clearTimeout(timer);
         if (!ended) return false;
+        sessions.close();
         await Promise.all(all.map((each) => each.close()));
         await control.close();
         return true;

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { CODES, createException, type Exception, parseException } from "./exception.ts";
-import { NO_PROGRESS, type Progress } from "./library.ts";
+import { type ConnectionHandle, NO_PROGRESS, type Progress } from "./library.ts";
 import type { Statement, ThreadReply, ThreadRequest } from "./statement.ts";
 
 export type NextChunk =
@@ -36,11 +36,18 @@ export interface LaneDeps {
 /** Threads of one kind, and the statements that wait for one. */
 export interface Lane {
   open(): Promise<boolean>;
-  start(statement: Statement, signal?: AbortSignal): Promise<StartResult>;
+  /** `onEnd` is told of the connection that a session's statement ran on. It is not called for a statement that is refused. */
+  start(
+    statement: Statement,
+    signal?: AbortSignal,
+    onEnd?: (session: ConnectionHandle | null) => void,
+  ): Promise<StartResult>;
   readonly running: number;
   readonly waiting: number;
   /** Resolves when nothing runs and nothing waits. */
   idle(): Promise<void>;
+  /** Closes a session's connection, after what waits before it. */
+  drop(handle: ConnectionHandle): void;
   close(): Promise<void>;
 }
 
@@ -123,7 +130,7 @@ export function createLane(deps: LaneDeps, options: LaneOptions): Lane {
       return true;
     },
 
-    async start(statement, signal) {
+    async start(statement, signal, onEnd = () => undefined) {
       if (free.length === 0 && queue.length >= options.maxWaiting) {
         const text = `Too many simultaneous queries. Maximum: ${options.threads} running and ${options.maxWaiting} waiting for ${options.name} statements.`;
         return { ok: false, exception: createException(CODES.TOO_MANY_SIMULTANEOUS_QUERIES, text) };
@@ -134,7 +141,10 @@ export function createLane(deps: LaneDeps, options: LaneOptions): Lane {
       const execution = createExecution(thread, statement, {
         kill: deps.kill,
         stallTimeoutMs: options.stallTimeoutMs,
-        onEnd: () => release(thread),
+        onEnd(session) {
+          release(thread);
+          onEnd(session);
+        },
       });
       signal?.addEventListener("abort", () => execution.cancel(), { once: true });
       if (signal?.aborted) execution.cancel();
@@ -151,6 +161,10 @@ export function createLane(deps: LaneDeps, options: LaneOptions): Lane {
     idle() {
       if (running === 0 && queue.length === 0) return Promise.resolve();
       return new Promise((resolve) => idlers.push(resolve));
+    },
+
+    drop(handle) {
+      all[0]?.post({ kind: "drop", handle });
     },
 
     async close() {
@@ -170,7 +184,7 @@ export function createLane(deps: LaneDeps, options: LaneOptions): Lane {
 function createExecution(
   thread: Thread,
   statement: Statement,
-  hooks: { kill: (mark: string) => void; stallTimeoutMs: number; onEnd: () => void },
+  hooks: { kill: (mark: string) => void; stallTimeoutMs: number; onEnd: (session: ConnectionHandle | null) => void },
 ): Execution {
   let progress = NO_PROGRESS;
   let last: NextChunk | null = null;
@@ -208,7 +222,7 @@ function createExecution(
           : { kind: "failed", exception: parseException(reply.failure), progress };
       deliver?.(last);
       deliver = null;
-      hooks.onEnd();
+      hooks.onEnd(reply.session);
     }
   };
   thread.post({ kind: "run", statement });

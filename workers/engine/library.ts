@@ -54,9 +54,18 @@ export interface Progress {
   writtenRows: number;
   writtenBytes: number;
   resultRows: number;
+  /** What the engine expects to read; 0: not known. */
+  totalRows: number;
 }
 
-export const NO_PROGRESS: Progress = { readRows: 0, readBytes: 0, writtenRows: 0, writtenBytes: 0, resultRows: 0 };
+export const NO_PROGRESS: Progress = {
+  readRows: 0,
+  readBytes: 0,
+  writtenRows: 0,
+  writtenBytes: 0,
+  resultRows: 0,
+  totalRows: 0,
+};
 
 export type Chunk =
   | { ok: true; bytes: Uint8Array<ArrayBuffer>; progress: Progress }
@@ -70,12 +79,18 @@ export interface Connection {
   stream(sql: string, format: string): { ok: true; fetch(): Chunk; close(): void } | { ok: false; message: string };
   /** Parses without running. */
   analyse(sql: string): StatementAnalysis;
+  /** For another thread of this process to attach to, while this one makes no call. */
+  readonly handle: ConnectionHandle;
   close(): void;
 }
+
+/** The address of a connection in this process. */
+export type ConnectionHandle = Pointer;
 
 export interface Library {
   /** `null` when the engine refuses to start; its reason is then on stderr. Settings as `--name=value`. */
   connect(args: readonly string[]): Connection | null;
+  attach(handle: ConnectionHandle): Connection;
 }
 
 /** A pointer as calls give and take it. */
@@ -116,6 +131,7 @@ export function createLibrary(path: string): Library {
           writtenRows: Number(lib.chdb_result_rows_written(result)),
           writtenBytes: Number(lib.chdb_result_bytes_written(result)),
           resultRows: Number(lib.chdb_result_rows_read(result)),
+          totalRows: 0,
         },
       };
     } finally {
@@ -127,10 +143,14 @@ export function createLibrary(path: string): Library {
     const strings = ["clickhouse", ...args].map(bytesOf);
     const argv = new BigUint64Array(strings.map((bytes) => BigInt(ptr(bytes))));
     const handle = lib.chdb_connect(strings.length, ptr(argv));
-    if (handle === null) return null;
+    return handle === null ? null : attach(handle as Pointer);
+  }
+
+  function attach(handle: ConnectionHandle): Connection {
     const connection = read.ptr(handle, 0) as Pointer;
 
     return {
+      handle,
       run(sql, format) {
         const query = bytesOf(sql);
         const name = bytesOf(format);
@@ -176,5 +196,5 @@ export function createLibrary(path: string): Library {
     };
   }
 
-  return { connect };
+  return { connect, attach };
 }

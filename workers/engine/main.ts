@@ -2,10 +2,11 @@ import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
-import type { Server } from "bun";
+import type { Unacceptable } from "../../base/http/handler.ts";
+import { createSocketListener, type SocketListener } from "../../base/http/socket-listener.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { claimFolder } from "./folder-lock.ts";
-import { createHttpHandler, type HttpHandler, MAX_INSERT_BYTES } from "./http.ts";
+import { createHttpHandler, type HttpHandler } from "./http.ts";
 import { createLibc } from "./libc.ts";
 import { type EngineProcessMessage, type EngineProcessOptions, parseEngineProcessOptions } from "./options.ts";
 
@@ -50,7 +51,7 @@ async function main(): Promise<void> {
 
   // The port first: opening the engine takes longer, and a port that is taken is the likelier failure.
   let handle: HttpHandler = async () => new Response("The engine is starting.\n", { status: 503 });
-  const server = serve(options.port, (request, received) => handle(request, received));
+  const server = serve(options.port, (request, exchange) => handle(request, exchange));
   if (!server.ok) return refuse("port_in_use", server.reason);
 
   const opened = await openEngine({
@@ -73,12 +74,12 @@ async function main(): Promise<void> {
       max_threads: Math.max(1, Math.floor(availableParallelism() / 2)),
     },
   });
-  stopOnSignal(opened.engine, server.server, options, () => {
+  stopOnSignal(opened.engine, options, () => {
     handle = async () => new Response("The engine is stopping.\n", { status: 503 });
   });
   // One that serves on its own has nobody to tell.
   if (!options.detached) tellOfQuestions(opened.engine);
-  say({ kind: "ready", port: server.server.port ?? 0, version: opened.engine.version });
+  say({ kind: "ready", port: Number(server.server.url.port), version: opened.engine.version });
 }
 
 const questionPollMs = 100;
@@ -125,25 +126,55 @@ async function exitWhenEnded(input: Input): Promise<void> {
   }
 }
 
-const BODY_IDLE_TIMEOUT_S = 60;
+/** For a body on its way in; a statement may then say nothing for as long as it runs. */
+const BODY_IDLE_TIMEOUT_MS = 60_000;
+const HEAD_TIMEOUT_MS = 10_000;
+const LINGER_MS = 2_000;
+const MAX_CONNECTIONS = 1_000;
+/** A query may be in the URL, as long as it may be in a body. */
+const HEAD_MAX_BYTES = 1024 * 1024;
+const HEADERS_MAX = 100;
 
-type ServeResult = { ok: true; server: Server<undefined> } | { ok: false; reason: string };
+const REFUSALS: Readonly<Record<Unacceptable, { readonly status: number; readonly text: string }>> = {
+  syntax: { status: 400, text: "The request is not HTTP/1.1." },
+  head_too_large: { status: 431, text: "The request's target and headers are too large." },
+  version: { status: 505, text: "The HTTP version must be 1.1 or 1.0." },
+  host: { status: 400, text: "A request has one Host header, and a target that is a path." },
+  late: { status: 408, text: "The request's headers did not arrive in time." },
+  early: { status: 400, text: "The request ended early." },
+  too_many_connections: { status: 503, text: `More than ${MAX_CONNECTIONS} connections are open.` },
+};
+
+type ServeResult = { ok: true; server: SocketListener } | { ok: false; reason: string };
 
 function serve(port: number, handle: HttpHandler): ServeResult {
   try {
-    const server = Bun.serve({
-      hostname: "127.0.0.1",
-      port,
-      development: false,
-      // Said outright: with `development: false` Bun shares the port unless told not to.
-      reusePort: false,
-      // A result that breaks off has told its client; without this the runtime prints it as an uncaught error.
-      error: () => new Response("Internal error.\n", { status: 500 }),
-      maxRequestBodySize: MAX_INSERT_BYTES,
-      // For a body on its way in; a statement may then say nothing for as long as it runs.
-      idleTimeout: BODY_IDLE_TIMEOUT_S,
-      fetch: (request, self) => handle(request, () => self.timeout(request, 0)),
-    });
+    const server: SocketListener = createSocketListener(
+      {
+        fetch: (request) =>
+          handle(request, {
+            received: () => server.timeout(request, 0),
+            beginHead: (lines) => server.beginHead(request, lines),
+          }),
+        error: () => new Response("Internal error.\n", { status: 500 }),
+        refuse: (why) => new Response(`${REFUSALS[why].text}\n`, { status: REFUSALS[why].status }),
+        onBug: (bug) =>
+          say({ kind: "log", level: "warn", message: `a connection was closed because of a bug: ${bug}` }),
+        // As in ClickHouse: the client has gone, and a read is of no use to anybody.
+        isGoneWithItsEnd: () => true,
+        monotonicNow: () => performance.now(),
+      },
+      {
+        hostname: "127.0.0.1",
+        port,
+        connectionsMax: MAX_CONNECTIONS,
+        headMaxBytes: HEAD_MAX_BYTES,
+        headersMax: HEADERS_MAX,
+        headTimeoutMs: HEAD_TIMEOUT_MS,
+        idleTimeoutMs: BODY_IDLE_TIMEOUT_MS,
+        lingerMs: LINGER_MS,
+      },
+    );
     return { ok: true, server };
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "EADDRINUSE")
@@ -152,19 +183,13 @@ function serve(port: number, handle: HttpHandler): ServeResult {
   }
 }
 
-function stopOnSignal(
-  engine: Engine,
-  server: Server<undefined>,
-  options: EngineProcessOptions,
-  refuseRequests: () => void,
-): void {
+function stopOnSignal(engine: Engine, options: EngineProcessOptions, refuseRequests: () => void): void {
   let stopping = false;
   const stop = async () => {
     if (stopping) return;
     stopping = true;
-    // What is under way goes on; open connections may still ask, and are answered.
+    // What is under way goes on; whoever asks now is told.
     refuseRequests();
-    void server.stop();
     await engine.stop(options.shutdownTimeoutMs);
     exitNow(0);
   };

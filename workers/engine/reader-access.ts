@@ -14,13 +14,14 @@ export const READER_SESSION = "SET ROLE NONE; SET readonly = 1";
  * The engine's users file. libchdb logs every session in as `default`, so the two kinds of access are told apart by
  * role. `default` itself may only read `database` and the system tables: it holds no right on any source (file, URL,
  * S3, remote, executable), none to write, none to make even a temporary table. Views keep working, because their
- * definer is `default` with its default role.
+ * definer is `default` with its default role. `implicit_select` is on in the library: `1 + 1` would be a query, and what is no
+ * query at all would be answered as a column that does not exist.
  */
 export function createUsersXml(database: string): string {
   const readable = [database, "system", "information_schema", "INFORMATION_SCHEMA"];
   const grants = readable.map((name) => `<query>GRANT SELECT ON ${quoteIdentifier(name)}.*</query>`).map(escapeGrant);
   return `<clickhouse>
-  <profiles><default/></profiles>
+  <profiles><default><implicit_select>0</implicit_select></default></profiles>
   <quotas><default/></quotas>
   <roles><${SERVICE_ROLE}><grants><query>GRANT ALL ON *.* WITH GRANT OPTION</query></grants></${SERVICE_ROLE}></roles>
   <users>

@@ -1,5 +1,6 @@
 import { CODES, createException, type Exception } from "./exception.ts";
 import { type Access, equalSecrets } from "./reader-access.ts";
+import type { SessionRequest } from "./sessions.ts";
 import { isIdentifier } from "./sql.ts";
 
 /** What a request's URL and headers say, checked. */
@@ -15,6 +16,10 @@ export interface ClickHouseRequest {
   /** Hold the answer back until the statement has ended, so that its status is final. */
   waitEndOfQuery: boolean;
   compressResponse: boolean;
+  /** For a reader always `null`: it has nothing that a session would keep. */
+  session: SessionRequest | null;
+  /** `X-ClickHouse-Progress` headers while the statement computes, so often; `null`: none. */
+  progressHeadersMs: number | null;
 }
 
 export type ParsedRequest = { ok: true; request: ClickHouseRequest } | { ok: false; exception: Exception };
@@ -29,18 +34,20 @@ const refuse = (code: number, text: string): { ok: false; exception: Exception }
   exception: createException(code, text),
 });
 
-/** Parameters of the interface that are neither settings nor placeholders, and have no meaning here. */
+/** Parameters of the interface that are neither settings nor placeholders, and are read elsewhere or have no meaning here. */
 const IGNORED: ReadonlySet<string> = new Set([
   "user",
   "password",
   "quota_key",
   "buffer_size",
   "client_protocol_version",
+  "session_id",
+  "session_timeout",
+  "session_check",
 ]);
 
 /** Parameters that would change what the request means, so that they cannot be passed over. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  session_id: "sessions: each request is a session of its own",
   role: "roles",
   compress: "the native compression of bodies: use Content-Encoding",
   decompress: "the native compression of bodies: use Content-Encoding",
@@ -80,6 +87,8 @@ export function parseRequest(
     params: [],
     waitEndOfQuery: false,
     compressResponse: false,
+    session: null,
+    progressHeadersMs: null,
   };
   for (const [name, value] of [...url.searchParams, ...form]) {
     if (name.startsWith("param_")) {
@@ -95,7 +104,7 @@ export function parseRequest(
     else if (name in UNSUPPORTED) {
       if (value !== "" && value !== "0")
         return refuse(CODES.NOT_IMPLEMENTED, `The embedded ClickHouse has no ${UNSUPPORTED[name]}.`);
-    } else if (!IGNORED.has(name) && !isHttpSetting(name) && name !== "session_timeout" && name !== "session_check") {
+    } else if (!IGNORED.has(name) && !isHttpSetting(name)) {
       if (!isIdentifier(name)) return refuse(CODES.UNKNOWN_SETTING, "A setting's name is an identifier.");
       request.settings.push([name, value]);
     }
@@ -105,9 +114,43 @@ export function parseRequest(
     return refuse(CODES.BAD_REQUEST_PARAMETER, "query_id must be at most 256 printable ASCII characters.");
   request.queryId ||= makeQueryId();
   request.format ||= "TabSeparated";
+  if (access === "service") {
+    const session = parseSession(url.searchParams);
+    if (!session.ok) return session;
+    request.session = session.session;
+  }
+  request.progressHeadersMs = parseProgressHeaders(url.searchParams);
   if (!isIdentifier(request.format)) return refuse(CODES.BAD_REQUEST_PARAMETER, "A format's name is an identifier.");
   if (request.database === "") request.database = null;
   return { ok: true, request };
+}
+
+const SESSION_TIMEOUT_S = 60;
+const SESSION_TIMEOUT_MAX_S = 3600;
+
+function parseSession(
+  parameters: URLSearchParams,
+): { ok: true; session: SessionRequest | null } | { ok: false; exception: Exception } {
+  const id = parameters.get("session_id") ?? "";
+  if (id === "") return { ok: true, session: null };
+  const timeout = parameters.get("session_timeout") ?? String(SESSION_TIMEOUT_S);
+  if (!/^\d{1,9}$/.test(timeout))
+    return refuse(CODES.INVALID_SESSION_TIMEOUT, `Invalid session timeout: '${timeout}'.`);
+  if (Number(timeout) > SESSION_TIMEOUT_MAX_S)
+    return refuse(
+      CODES.INVALID_SESSION_TIMEOUT,
+      `Session timeout '${timeout}' is larger than max_session_timeout: ${SESSION_TIMEOUT_MAX_S}.`,
+    );
+  const check = isOn(parameters.get("session_check") ?? "");
+  return { ok: true, session: { id, timeoutMs: Number(timeout) * 1000, check } };
+}
+
+const PROGRESS_INTERVAL_MS = 100;
+
+function parseProgressHeaders(parameters: URLSearchParams): number | null {
+  if (!isOn(parameters.get("send_progress_in_http_headers") ?? "")) return null;
+  const interval = Number(parameters.get("http_headers_progress_interval_ms") ?? PROGRESS_INTERVAL_MS);
+  return interval >= 1 ? interval : PROGRESS_INTERVAL_MS;
 }
 
 const isOn = (value: string): boolean => value === "1" || value === "true";

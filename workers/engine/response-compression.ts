@@ -1,7 +1,7 @@
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 
 /** Brotli is left out: at the level the runtime streams it, it costs a hundred times what gzip does. */
-type Encoding = "gzip" | "deflate" | "zstd";
+export type Encoding = "gzip" | "deflate" | "zstd";
 
 /** ClickHouse's own default level for HTTP. */
 const LEVEL = 3;

@@ -54,6 +54,7 @@ export function createResultFormat(name: string): ResultFormat | null {
   if (PLAIN.has(key)) return { join: (block) => block };
   const lines = HEADER_LINES[key];
   if (lines !== undefined) return createHeaderFormat((block) => endOfLines(block, lines, key.startsWith("csv")));
+  if (isProgressFormat(name)) return createProgressFormat();
   if (key === "rowbinarywithnames") return createHeaderFormat((block) => endOfBinaryHeader(block, 1));
   if (key === "rowbinarywithnamesandtypes") return createHeaderFormat((block) => endOfBinaryHeader(block, 2));
   return null;
@@ -70,6 +71,31 @@ function createHeaderFormat(headerEnd: (block: Uint8Array) => number): ResultFor
     },
   };
 }
+
+/** Formats that tell their reader how far the statement is, in lines between the rows. */
+export const isProgressFormat = (name: string): boolean => /^json(compact)?(strings)?eachrowwithprogress$/i.test(name);
+
+/** Each block names the columns again, and what it says of the progress holds for that block alone: the front says that better. */
+function createProgressFormat(): ResultFormat {
+  let named = false;
+  return {
+    join(block) {
+      const kept: Uint8Array[] = [];
+      for (let at = 0; at < block.length; ) {
+        const end = block.indexOf(LINE_END, at);
+        const line = block.subarray(at, end === -1 ? block.length : end + 1);
+        const isMeta = startsWith(line, '{"meta"');
+        if (line.length > 1 && !startsWith(line, '{"progress"') && !(isMeta && named)) kept.push(line);
+        named ||= isMeta;
+        at += line.length;
+      }
+      return Buffer.concat(kept);
+    },
+  };
+}
+
+const startsWith = (line: Uint8Array, text: string): boolean =>
+  line.length >= text.length && Buffer.from(line.buffer, line.byteOffset, text.length).toString("latin1") === text;
 
 const LINE_END = 0x0a;
 const QUOTE = 0x22;

@@ -1,10 +1,11 @@
 import { parentPort } from "node:worker_threads";
 import { CODES, createException } from "./exception.ts";
 import { type Chunk, type Connection, createLibrary, type Library, NO_PROGRESS, type Progress } from "./library.ts";
+import { isMarked, MARK_SETTING, markValue, withClientQueryIds } from "./query-id.ts";
 import { findForbidden, READER_SESSION } from "./reader-access.ts";
-import { createResultFormat } from "./result-format.ts";
+import { createResultFormat, isProgressFormat } from "./result-format.ts";
 import { formatClauseOf, quoteIdentifier, quoteString } from "./sql.ts";
-import type { Statement, ThreadReply, ThreadRequest } from "./statement.ts";
+import type { Statement, StatementSession, ThreadReply, ThreadRequest } from "./statement.ts";
 
 /**
  * A statement thread: it runs one statement at a time, each on a session of its own (opening one takes 0.3 ms), so
@@ -21,6 +22,17 @@ if (port !== null) {
   let wake: ((go: boolean) => void) | null = null;
   let credits = 0;
   let cancelled = false;
+
+  const connect = (session: StatementSession | null): Connection | null => {
+    if (library === null) return null;
+    return session === null || session.handle === null ? library.connect(args) : library.attach(session.handle);
+  };
+
+  /** Asked on a connection of this thread's own, in the middle of the statement. */
+  const totalRows = (mark: string): number => {
+    const found = keeper?.run(`SELECT total_rows_approx FROM system.processes WHERE ${isMarked(mark)}`, "TSV");
+    return found?.ok ? Number(new TextDecoder().decode(found.bytes)) : 0;
+  };
 
   const nextPull = (): Promise<boolean> => {
     if (cancelled) return Promise.resolve(false);
@@ -45,14 +57,17 @@ if (port !== null) {
       case "run": {
         credits = 0;
         cancelled = false;
-        const open = () => library?.connect(args) ?? null;
-        runStatement(open, request.statement, nextPull, send).then(
-          (outcome) => send({ kind: "ended", ...outcome }),
+        const { session } = request.statement;
+        const connection = connect(session);
+        const kept = session === null ? null : (connection?.handle ?? null);
+        runStatement(connection, request.statement, { nextPull, send, totalRows }).then(
+          (outcome) => send({ kind: "ended", ...outcome, session: kept }),
           (error: unknown) =>
             send({
               kind: "ended",
               progress: NO_PROGRESS,
               failure: createException(CODES.UNKNOWN_EXCEPTION, String(error)).message,
+              session: kept,
             }),
         );
         return;
@@ -69,6 +84,9 @@ if (port !== null) {
         wake?.(false);
         wake = null;
         return;
+      case "drop":
+        library?.attach(request.handle).close();
+        return;
       case "close":
         keeper?.close();
         keeper = null;
@@ -81,27 +99,75 @@ if (port !== null) {
 
 type Outcome = { progress: Progress; failure: string | null };
 
+/** What a statement needs of its thread. */
+interface Surroundings {
+  nextPull: () => Promise<boolean>;
+  send: (reply: ThreadReply) => void;
+  /** How many rows the engine expects to read for a statement that runs; 0: it does not know. */
+  totalRows: (mark: string) => number;
+}
+
 async function runStatement(
-  open: () => Connection | null,
+  connection: Connection | null,
   statement: Statement,
-  nextPull: () => Promise<boolean>,
-  send: (reply: ThreadReply) => void,
+  surroundings: Surroundings,
 ): Promise<Outcome> {
-  const connection = open();
   if (connection === null) return fail(CODES.UNKNOWN_EXCEPTION, "The engine gave no connection.");
+  if (statement.session !== null) return runInSession(connection, statement, statement.session, surroundings);
   try {
-    let { sql } = statement;
-    if (statement.access === "reader") {
-      const checked = checkReaderStatement(connection, sql);
-      if (!checked.ok) return { progress: NO_PROGRESS, failure: checked.failure };
-      sql = checked.sql;
-    }
-    const prelude = connection.run(preludeOf(statement), "Null");
-    if (!prelude.ok) return { progress: NO_PROGRESS, failure: prelude.message };
-    return await runPrepared(connection, sql, statement.format, nextPull, send);
+    return await runOn(connection, statement, surroundings);
   } finally {
     connection.close();
   }
+}
+
+/** What the request has set is put back; what its statement has set stays. */
+async function runInSession(
+  connection: Connection,
+  statement: Statement,
+  { readOnly }: StatementSession,
+  surroundings: Surroundings,
+): Promise<Outcome> {
+  if (readOnly && connection.analyse(statement.sql).class !== "read")
+    return fail(CODES.READONLY, "Cannot execute query in readonly mode.");
+  const before = readSessionState(connection, statement);
+  if (!before.ok) return { progress: NO_PROGRESS, failure: before.message };
+  try {
+    return await runOn(connection, statement, surroundings);
+  } finally {
+    connection.run(before.restore, "Null");
+  }
+}
+
+/** The statements that give a session back the settings and the database that this request is going to replace. */
+function readSessionState(
+  connection: Connection,
+  { settings, database }: Statement,
+): { ok: true; restore: string } | { ok: false; message: string } {
+  const names = settings.map(([name]) => quoteString(name)).join(", ");
+  const of = settings.length === 0 ? "false" : `name IN (${names})`;
+  const sql = `SELECT '', currentDatabase(), true UNION ALL SELECT name, value, changed FROM system.settings WHERE ${of}`;
+  const state = connection.run(sql, "JSONCompactEachRow");
+  if (!state.ok) return state;
+  const rows = new TextDecoder().decode(state.bytes).trim().split("\n");
+  const restore = rows.flatMap((row) => {
+    const [name, value, changed]: [string, string, number | boolean] = JSON.parse(row);
+    if (name !== "") return [`SET ${name} = ${changed ? quoteString(value) : "DEFAULT"}`];
+    return database === null ? [] : [`USE ${quoteIdentifier(value)}`];
+  });
+  return { ok: true, restore: restore.length === 0 ? "SELECT 1" : restore.join("; ") };
+}
+
+async function runOn(connection: Connection, statement: Statement, surroundings: Surroundings): Promise<Outcome> {
+  let { sql } = statement;
+  if (statement.access === "reader") {
+    const checked = checkReaderStatement(connection, sql);
+    if (!checked.ok) return { progress: NO_PROGRESS, failure: checked.failure };
+    sql = checked.sql;
+  }
+  const prelude = connection.run(preludeOf(statement), "Null");
+  if (!prelude.ok) return { progress: NO_PROGRESS, failure: prelude.message };
+  return await runPrepared(connection, withClientQueryIds(sql), statement, surroundings);
 }
 
 /**
@@ -138,8 +204,8 @@ function withoutProbe(message: string): string {
 
 /** Everything in here is quoted or checked to be an identifier; nothing of the request is spliced. */
 function preludeOf(statement: Statement): string {
-  const lines = [`USE ${quoteIdentifier(statement.database)}`];
-  lines.push(`SET log_comment = ${quoteString(statement.mark)}`);
+  const lines = statement.database === null ? [] : [`USE ${quoteIdentifier(statement.database)}`];
+  lines.push(`SET ${MARK_SETTING} = ${quoteString(markValue(statement.mark, statement.queryId))}`);
   for (const [name, value] of statement.params) lines.push(`SET param_${name} = ${quoteString(value)}`);
   // Last, as `readonly` may be among them, itself the last: after it nothing can be set.
   for (const [name, value] of statement.settings) lines.push(`SET ${name} = ${quoteString(value)}`);
@@ -150,24 +216,25 @@ function preludeOf(statement: Statement): string {
 async function runPrepared(
   connection: Connection,
   sql: string,
-  defaultFormat: string,
-  nextPull: () => Promise<boolean>,
-  send: (reply: ThreadReply) => void,
+  { format: defaultFormat, mark }: Statement,
+  surroundings: Surroundings,
 ): Promise<Outcome> {
-  const resultFormat = createResultFormat(formatClauseOf(sql) ?? defaultFormat);
+  const format = formatClauseOf(sql) ?? defaultFormat;
+  const resultFormat = createResultFormat(format);
   const stream = resultFormat === null ? null : connection.stream(sql, defaultFormat);
   if (stream === null || (!stream.ok && isNotStreamable(stream.message))) {
     const whole = connection.run(sql, defaultFormat);
-    return deliver(whole, NO_PROGRESS, nextPull, send);
+    return deliver(whole, NO_PROGRESS, surroundings);
   }
   if (!stream.ok) return { progress: NO_PROGRESS, failure: stream.message };
-  let progress = NO_PROGRESS;
+  let progress: Progress = NO_PROGRESS;
   try {
-    for (;;) {
+    for (let first = true; ; first = false) {
       const chunk = stream.fetch();
+      if (first && isProgressFormat(format)) progress = { ...progress, totalRows: surroundings.totalRows(mark) };
       if (chunk.ok && chunk.bytes.length === 0) return { progress, failure: null };
       if (chunk.ok && resultFormat !== null) chunk.bytes = resultFormat.join(chunk.bytes);
-      const outcome = await deliver(chunk, progress, nextPull, send);
+      const outcome = await deliver(chunk, progress, surroundings);
       if (outcome.failure !== null) return outcome;
       progress = outcome.progress;
     }
@@ -177,12 +244,7 @@ async function runPrepared(
 }
 
 /** Hands a chunk over once its consumer wants it. */
-async function deliver(
-  chunk: Chunk,
-  before: Progress,
-  nextPull: () => Promise<boolean>,
-  send: (reply: ThreadReply) => void,
-): Promise<Outcome> {
+async function deliver(chunk: Chunk, before: Progress, { nextPull, send }: Surroundings): Promise<Outcome> {
   if (!chunk.ok) return { progress: before, failure: chunk.message };
   const progress = addProgress(before, chunk.progress);
   if (chunk.bytes.length === 0) return { progress, failure: null };
@@ -204,5 +266,6 @@ function addProgress(a: Progress, b: Progress): Progress {
     writtenRows: a.writtenRows + b.writtenRows,
     writtenBytes: a.writtenBytes + b.writtenBytes,
     resultRows: a.resultRows + b.resultRows,
+    totalRows: Math.max(a.totalRows, b.totalRows),
   };
 }
