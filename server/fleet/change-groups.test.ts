@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ChangeGroups, type Group, type KeptChange } from "./change-groups.ts";
 import { createChangeLog } from "./change-log.ts";
-import type { DeviceChange, DeviceChangeKind } from "./fleet.ts";
+import type { DeviceChange, DeviceChangeKind } from "./presence.ts";
 
 const startMs = 1_800_000_000_000;
 const change = (

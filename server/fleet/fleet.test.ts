@@ -1,8 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { hashDeviceId } from "../../contract/row.ts";
 import { DeviceTable, receiptOf } from "../live-view/device-table.ts";
-import { createFleet, type DeviceChange } from "./fleet.ts";
+import { createFleet } from "./fleet.ts";
 import type { FleetHistory, FleetStore, StoredDevice } from "./fleet-store.ts";
+import type { DeviceChange } from "./presence.ts";
 
 // A machine that is busy takes longer; what is measured is processor time.
 setDefaultTimeout(60_000);
