@@ -12,8 +12,8 @@ interface ListedDevice {
 interface ValueRow {
   device_id: string;
   event_type: string;
-  value_float: number | null;
-  value_string: string | null;
+  last_float: number | null;
+  last_string: string | null;
 }
 
 const hourMs = 3_600_000;
@@ -37,8 +37,8 @@ export async function readLastValues(
       // `argMax` skips nulls, and a null is what the newest event said; inside a tuple it counts.
       sql: `
         SELECT device_id, event_type,
-          (argMax((value_float, value_string), (timestamp, received_at)) AS newest).1 AS value_float,
-          newest.2 AS value_string
+          (argMax((value_float, value_string), (timestamp, received_at)) AS newest).1 AS last_float,
+          newest.2 AS last_string
         FROM telemetry_events
         WHERE timestamp >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')
           AND timestamp <= fromUnixTimestamp64Milli({to:Int64}, 'UTC')
@@ -60,7 +60,10 @@ export async function readLastValues(
       device,
       // `fromEntries` defines properties, so that a type such as __proto__ is one like any other.
       Object.fromEntries(
-        each.map(({ event_type, value_float, value_string }) => [event_type, { value_float, value_string }]),
+        each.map(({ event_type, last_float, last_string }) => [
+          event_type,
+          { value_float: last_float, value_string: last_string },
+        ]),
       ),
     ]),
   );

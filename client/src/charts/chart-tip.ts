@@ -8,11 +8,19 @@ export interface TipSeries {
   quiet?: boolean;
 }
 
+/** A line under the values. */
+export interface TipNote {
+  color: string;
+  text: string;
+}
+
 interface TipSpec {
   /** In the order of the chart's data, without its first column. */
   series(): readonly TipSeries[];
   zone: TimeZone;
   formatY(value: number): string;
+  /** What else there is to say of this moment. */
+  notes(second: number): readonly TipNote[];
 }
 
 /** More would not fit; the legend has them all. */
@@ -47,12 +55,27 @@ function showTip(chart: uPlot, tip: HTMLElement, spec: TipSpec): void {
   const time = document.createElement("div");
   time.className = "chart-tip-time";
   time.textContent = formatTime(second * 1000, spec.zone, "full");
-  tip.replaceChildren(time, ...rows.map(({ series, value }) => tipRow(series, value, spec)));
+  tip.replaceChildren(
+    time,
+    ...rows.map(({ series, value }) => tipRow(series, value, spec)),
+    ...spec.notes(second).map(tipNote),
+  );
   tip.hidden = false;
   const { clientWidth: width } = chart.over;
   const space = 14;
   const at = left + space + tip.offsetWidth > width ? left - space - tip.offsetWidth : left + space;
   tip.style.transform = `translate(${Math.max(0, Math.round(at))}px, 4px)`;
+}
+
+function tipNote({ color, text }: TipNote): HTMLElement {
+  const row = document.createElement("div");
+  row.className = "chart-tip-row chart-tip-note";
+  const mark = document.createElement("i");
+  mark.style.background = color;
+  const words = document.createElement("span");
+  words.textContent = text;
+  row.append(mark, words);
+  return row;
 }
 
 function tipRow(series: TipSeries, value: number | null, spec: TipSpec): HTMLElement {

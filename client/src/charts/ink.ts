@@ -1,3 +1,5 @@
+import type { Severity } from "../../../contract/alerts.ts";
+
 /** The theme's colours for what a canvas draws: canvases do not see CSS variables. */
 export function chartInk(host: Element): {
   text: string;
@@ -5,6 +7,7 @@ export function chartInk(host: Element): {
   accent: string;
   surface: string;
   shade: string;
+  alerts: Record<Severity, string>;
 } {
   const style = getComputedStyle(host);
   const read = (name: string): string => style.getPropertyValue(name).trim();
@@ -14,6 +17,7 @@ export function chartInk(host: Element): {
     accent: read("--accent"),
     surface: read("--surface"),
     shade: read("--shade"),
+    alerts: { critical: read("--bad"), warning: read("--warn"), info: read("--accent") },
   };
 }
 

@@ -1,6 +1,7 @@
 import { createEffect, type JSX, on, onCleanup } from "solid-js";
 import { useApp } from "../app/context.tsx";
 import type { Unit } from "../ui/units.ts";
+import type { AlertMark } from "./alert-marks.ts";
 import { chartInk } from "./ink.ts";
 import { seriesColor } from "./palette.ts";
 import { type Band, makeTimeChart, type TimeChart, type TimeSpan } from "./time-chart.ts";
@@ -24,6 +25,7 @@ export interface LinesChartProps {
   /** Filled between two lines, in the colour of a slot. */
   band?: { from: number; to: number; slot: number };
   spans?: readonly TimeSpan[];
+  marks?: readonly AlertMark[];
   highlighted?: string | undefined;
   small?: boolean;
   /** What it shows, for who cannot see it. */
@@ -72,6 +74,7 @@ export default function LinesChart(props: LinesChartProps): JSX.Element {
       setLines();
       draw();
       chart.setSpans(props.spans ?? []);
+      chart.setMarks(props.marks ?? []);
     }),
   );
   createEffect(
@@ -89,6 +92,13 @@ export default function LinesChart(props: LinesChartProps): JSX.Element {
     on(
       () => props.spans,
       (spans) => chart?.setSpans(spans ?? []),
+      { defer: true },
+    ),
+  );
+  createEffect(
+    on(
+      () => props.marks,
+      (marks) => chart?.setMarks(marks ?? []),
       { defer: true },
     ),
   );

@@ -1,6 +1,9 @@
 import "uplot/dist/uPlot.min.css";
 import uPlot from "uplot";
+import type { Severity } from "../../../contract/alerts.ts";
 import { formatTime, type TimeZone } from "../ui/format.ts";
+import type { AlertMark } from "./alert-marks.ts";
+import { markPlugin, notesAt } from "./chart-marks.ts";
 import { tipPlugin } from "./chart-tip.ts";
 import { touchPlugin, type XRange } from "./chart-touch.ts";
 import { niceRange } from "./nice-range.ts";
@@ -28,7 +31,7 @@ export interface TimeChartSpec {
   /** Of the y axis, if it is to be shorter. */
   formatAxis?(value: number): string;
   /** Axis, grid, text and shade colours. */
-  ink: { text: string; grid: string; shade: string };
+  ink: { text: string; grid: string; shade: string; alerts: Readonly<Record<Severity, string>> };
   /** Charts of the same group share their crosshair. */
   group?: string;
   /** A few pixels high, in a row with others: no time axis, two marks on the y axis, no tooltip. */
@@ -54,6 +57,8 @@ export interface TimeChart {
   /** x in epoch seconds; null is a gap. */
   setData(data: (number | null)[][], fromSecond: number, toSecond: number): void;
   setSpans(spans: readonly TimeSpan[]): void;
+  /** When alerts fired. */
+  setMarks(marks: readonly AlertMark[]): void;
   /** Fades all lines but this one; undefined: none. */
   highlight(label: string | undefined): void;
   /** CSS pixels, without asking the document for them. */
@@ -69,6 +74,7 @@ export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart
   let preview: XRange | undefined;
   let series: readonly TimeSeries[] = [];
   let spans: readonly TimeSpan[] = [];
+  let marks: readonly AlertMark[] = [];
   const range = (): XRange => preview ?? shown;
 
   const touch = touchPlugin({
@@ -84,7 +90,17 @@ export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart
       ...chartOptions(host, spec, range),
       plugins: [
         shadePlugin(spec.ink.shade, () => spans),
-        ...(spec.small ? [] : [tipPlugin({ series: () => series, zone: spec.zone, formatY: spec.formatY })]),
+        markPlugin(spec.ink.alerts, () => marks),
+        ...(spec.small
+          ? []
+          : [
+              tipPlugin({
+                series: () => series,
+                zone: spec.zone,
+                formatY: spec.formatY,
+                notes: (second) => notesAt(marks, second, spec.ink.alerts),
+              }),
+            ]),
         ...(spec.onZoom ? [touch] : []),
       ],
     },
@@ -113,6 +129,11 @@ export function makeTimeChart(host: HTMLElement, spec: TimeChartSpec): TimeChart
     },
     setSpans(next) {
       spans = next;
+      chart.redraw(false, false);
+    },
+    setMarks(next) {
+      if (next.length === 0 && marks.length === 0) return;
+      marks = next;
       chart.redraw(false, false);
     },
     highlight(label) {

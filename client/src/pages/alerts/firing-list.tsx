@@ -6,9 +6,9 @@ import { useApp } from "../../app/context.tsx";
 import { devicePath } from "../../app/router.ts";
 import { formatAge, formatValue } from "../../ui/format.ts";
 import { Blank } from "../../ui/notice.tsx";
+import { SeverityMark } from "../../ui/severity-mark.tsx";
 import { FailureNotice } from "./failure-notice.tsx";
 import { ReadyMade } from "./ready-made.tsx";
-import { SeverityMark } from "./severity-mark.tsx";
 import { SilenceDialog } from "./silence-dialog.tsx";
 
 const stateWords: Record<Alert["state"], string> = {

@@ -5,8 +5,8 @@ import { useApp } from "../../app/context.tsx";
 import { devicePath } from "../../app/router.ts";
 import { formatTime, formatValue } from "../../ui/format.ts";
 import { Blank } from "../../ui/notice.tsx";
+import { SeverityMark } from "../../ui/severity-mark.tsx";
 import { FailureNotice } from "./failure-notice.tsx";
-import { SeverityMark } from "./severity-mark.tsx";
 
 const pageSize = 200;
 const words: Record<Transition["to"], string> = {

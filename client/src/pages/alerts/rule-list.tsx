@@ -4,10 +4,10 @@ import type { ApiFailure } from "../../api/api.ts";
 import { createQuery } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
 import { Blank } from "../../ui/notice.tsx";
+import { SeverityMark } from "../../ui/severity-mark.tsx";
 import { FailureNotice } from "./failure-notice.tsx";
 import { ReadyMade } from "./ready-made.tsx";
 import { describeCondition } from "./rule-draft.ts";
-import { SeverityMark } from "./severity-mark.tsx";
 
 const RuleEditor = lazy(() => import("./rule-editor.tsx"));
 

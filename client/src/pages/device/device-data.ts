@@ -6,8 +6,10 @@ import type { DeviceDetail, Events, History } from "../../../../contract/read.ts
 import { createQuery, notAsked, type Query } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
 import type { TimeRangeState } from "../../app/time-range-state.ts";
+import type { AlertMark } from "../../charts/alert-marks.ts";
 import { askHistory, refreshMs } from "../../charts/ask-history.ts";
 import { fittedFromMs } from "../../charts/fitted-range.ts";
+import { createRangeAlerts } from "../../charts/range-alerts.ts";
 import type { TimeSpan } from "../../charts/time-chart.ts";
 import { mergeChanges } from "../../live/changes-feed.ts";
 import { type Unit, unitOf } from "../../ui/units.ts";
@@ -33,6 +35,8 @@ export interface DeviceData {
   textEvents: Query<Record<string, Events>>;
   changes: Accessor<Change[]>;
   silent: Accessor<TimeSpan[]>;
+  /** When its alerts fired. */
+  alerts: Accessor<AlertMark[]>;
   /** Of the charts, epoch seconds. */
   bounds: Accessor<{ fromSecond: number; toSecond: number }>;
   stored: Query<Events>;
@@ -120,6 +124,7 @@ export function createDeviceData(id: string, range: TimeRangeState): DeviceData 
     textEvents,
     changes,
     silent,
+    alerts: createRangeAlerts(range, { deviceId: () => id }),
     bounds,
     stored,
   };

@@ -52,6 +52,7 @@ export function SeriesRow(props: {
               zeroBased={false}
               small={!props.tall}
               spans={props.data.silent()}
+              marks={props.data.alerts()}
               label={`${props.type} over time: average between smallest and largest`}
               onZoom={props.onZoom}
               onReset={props.onReset}

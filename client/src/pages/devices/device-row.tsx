@@ -1,9 +1,11 @@
-import { createMemo, For, type JSX, Match, Switch } from "solid-js";
+import { createMemo, For, type JSX, Match, Show, Switch } from "solid-js";
 import type { Device } from "../../../../contract/read.ts";
 import type { ClockWords } from "../../app/clock-words.ts";
 import type { AvailabilitySpan } from "../../charts/availability.ts";
 import { Status } from "../../ui/device-status.tsx";
+import { SeverityMark } from "../../ui/severity-mark.tsx";
 import { AvailabilityBar } from "./availability-bar.tsx";
+import type { DeviceAlerts } from "./device-alerts.ts";
 import type { DeviceColumn } from "./device-columns.ts";
 
 /** One device. The link covers the whole row, so that a click anywhere opens it, in a new tab too. */
@@ -15,6 +17,7 @@ export function DeviceRow(props: {
   href: string;
   clock: ClockWords;
   availability(device: Device): AvailabilitySpan[] | undefined;
+  alerts: DeviceAlerts | undefined;
 }): JSX.Element {
   return (
     // biome-ignore lint/a11y/useSemanticElements: rows are placed by a virtualiser, which table layout cannot do
@@ -23,7 +26,7 @@ export function DeviceRow(props: {
       class="device-row"
       role="row"
       aria-rowindex={props.index + 2}
-      title={rowTitle(props.device, props.clock)}
+      title={rowTitle(props.device, props.clock, props.alerts)}
       style={{ transform: `translateY(${props.top}px)` }}
     >
       {/* biome-ignore lint/a11y/useSemanticElements: see the row above */}
@@ -31,6 +34,7 @@ export function DeviceRow(props: {
         <a href={props.href} data-row={props.index} class="row-link">
           {props.device.device_id}
         </a>
+        <Show when={props.alerts}>{(alerts) => <SeverityMark severity={alerts().severity} shapeOnly />}</Show>
       </div>
       <For each={props.columns}>
         {(column) => (
@@ -49,9 +53,10 @@ export function DeviceRow(props: {
 }
 
 /** The row's link lies over its cells, so what pointing at it says is one text for all of them. */
-function rowTitle(device: Device, clock: ClockWords): string {
+function rowTitle(device: Device, clock: ClockWords, alerts: DeviceAlerts | undefined): string {
   const silent = device.silent_since ? `, silent since ${clock.full(device.silent_since)}` : "";
-  return `Last seen ${clock.full(device.last_seen)}${silent}`;
+  const firing = alerts === undefined ? "" : `\nFiring: ${alerts.words}`;
+  return `Last seen ${clock.full(device.last_seen)}${silent}${firing}`;
 }
 
 function DeviceCell(props: {

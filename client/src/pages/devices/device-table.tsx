@@ -4,6 +4,7 @@ import { createClockWords } from "../../app/clock-words.ts";
 import { useApp } from "../../app/context.tsx";
 import { devicePath } from "../../app/router.ts";
 import { formatCount, plural } from "../../ui/format.ts";
+import { createDeviceAlerts } from "./device-alerts.ts";
 import { DeviceHead } from "./device-head.tsx";
 import { deviceRowsMax } from "./device-list.ts";
 import { DeviceRow } from "./device-row.tsx";
@@ -29,6 +30,7 @@ export function DeviceTable(props: { view: DevicesView }): JSX.Element {
   const availability = createFleetAvailability(
     createMemo(() => props.view.columns().some(({ name }) => name === "availability")),
   );
+  const alerts = createDeviceAlerts();
 
   const virtualizer = createVirtualizer({
     get count() {
@@ -99,6 +101,7 @@ export function DeviceTable(props: { view: DevicesView }): JSX.Element {
                           href={router.href(devicePath(each().device_id))}
                           clock={clock}
                           availability={availability}
+                          alerts={alerts(each().device_id)}
                         />
                       )}
                     </Show>

@@ -1,6 +1,7 @@
 import ApexCharts, { type ApexOptions } from "apexcharts";
 import "apexcharts/dist/apexcharts.css";
 import { afterPaint } from "../../charts/after-paint.ts";
+import type { AlertMark } from "../../charts/alert-marks.ts";
 import { dashes, seriesColor } from "../../charts/palette.ts";
 import { formatTime, type TimeZone } from "../../ui/format.ts";
 import type { Unit } from "../../ui/units.ts";
@@ -16,13 +17,26 @@ export interface ExploreSeries {
 export interface ExploreChartSpec {
   dark: boolean;
   zone: TimeZone;
-  ink: { text: string; grid: string; accent: string; surface: string };
+  ink: {
+    text: string;
+    grid: string;
+    accent: string;
+    surface: string;
+    alerts: Readonly<Record<AlertMark["severity"], string>>;
+  };
   unit: Unit;
   onZoom(fromMs: number, toMs: number): void;
 }
 
+export interface ExploreAxes {
+  fromMs: number;
+  toMs: number;
+  zeroBased: boolean;
+  marks: readonly AlertMark[];
+}
+
 export interface ExploreChart {
-  draw(series: ExploreSeries[], axes: { fromMs: number; toMs: number; zeroBased: boolean }): void;
+  draw(series: ExploreSeries[], axes: ExploreAxes): void;
   /** A PNG of the chart, as a data URL. */
   png(): Promise<string>;
   stop(): void;
@@ -128,7 +142,7 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
   let newest = 0;
 
   return {
-    draw(series, { fromMs, toMs, zeroBased }) {
+    draw(series, { fromMs, toMs, zeroBased, marks }) {
       const own = ++newest;
       const shown: ApexOptions = {
         series: series.map(({ name, points }) => ({ name, data: points })),
@@ -139,6 +153,7 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
           dashArray: series.map(({ slot }) => dashes[slot]?.[0] ?? 0),
           curve: "straight",
         },
+        annotations: { xaxis: annotationsOf(marks, { fromMs, toMs }, spec) },
         // Undefined takes an earlier zero away again, which Apex's types do not know.
         yaxis: { ...base.yaxis, min: zeroBased ? 0 : undefined } as ApexYAxis,
       };
@@ -167,6 +182,29 @@ export function makeExploreChart(host: HTMLElement, spec: ExploreChartSpec): Exp
       void ready.then(() => chart?.destroy());
     },
   };
+}
+
+/** Each is elements of its own in the drawing. */
+const annotationsMax = 30;
+
+/** The newest of the times in which alerts fired: a shade, and a line where it began. */
+function annotationsOf(
+  marks: readonly AlertMark[],
+  { fromMs, toMs }: { fromMs: number; toMs: number },
+  { ink }: ExploreChartSpec,
+): XAxisAnnotations[] {
+  return marks
+    .map((mark) => ({ ...mark, startMs: mark.fromSecond * 1000, endMs: mark.toSecond * 1000 }))
+    .filter(({ startMs, endMs }) => endMs > fromMs && startMs < toMs)
+    .slice(-annotationsMax)
+    .map(({ startMs, endMs, severity }) => ({
+      x: Math.max(fromMs, startMs),
+      x2: Math.min(toMs, endMs),
+      borderColor: ink.alerts[severity],
+      fillColor: ink.alerts[severity],
+      opacity: 0.12,
+      strokeDashArray: 3,
+    }));
 }
 
 /** Apex's own export writes inline styles into the page, which the content security policy forbids. */

@@ -1,5 +1,6 @@
 import { createEffect, type JSX, on, onCleanup, Show } from "solid-js";
 import { useApp } from "../../app/context.tsx";
+import type { AlertMark } from "../../charts/alert-marks.ts";
 import { chartInk } from "../../charts/ink.ts";
 import type { Unit } from "../../ui/units.ts";
 import {
@@ -22,6 +23,7 @@ export interface ExploreChartsProps {
   /** Undefined while the surroundings are not known yet; `none`: another chart of the page has the brush. */
   brush: { points: { x: number; y: number | null }[]; fromMs: number; toMs: number } | undefined | "none";
   label: string;
+  marks: readonly AlertMark[];
   onZoom(fromMs: number, toMs: number): void;
   onReady(png: () => Promise<string>): void;
 }
@@ -39,7 +41,8 @@ export default function ExploreCharts(props: ExploreChartsProps): JSX.Element {
   };
   const draw = (): void => {
     if (!props.known) return;
-    chart?.draw(props.series, { fromMs: props.fromMs, toMs: props.toMs, zeroBased: props.zeroBased });
+    const { fromMs, toMs, zeroBased, marks } = props;
+    chart?.draw(props.series, { fromMs, toMs, zeroBased, marks });
   };
   const drawBrush = (): void => {
     if (props.brush && props.brush !== "none")
@@ -63,7 +66,7 @@ export default function ExploreCharts(props: ExploreChartsProps): JSX.Element {
       props.onReady(() => current.png());
     }),
   );
-  createEffect(on(() => props.series, draw, { defer: true }));
+  createEffect(on([() => props.series, () => props.marks], draw, { defer: true }));
   createEffect(on(() => props.brush, drawBrush, { defer: true }));
   onCleanup(stop);
   return (

@@ -1,6 +1,7 @@
 import { createMemo, createSignal, Index, type JSX, lazy, Show, Suspense } from "solid-js";
 import { useApp } from "../../app/context.tsx";
 import { afterPaint } from "../../charts/after-paint.ts";
+import { createRangeAlerts } from "../../charts/range-alerts.ts";
 import { saveFile, saveLink } from "../../ui/csv.ts";
 import { formatDuration } from "../../ui/format.ts";
 import { Icon } from "../../ui/icons.tsx";
@@ -18,6 +19,7 @@ const ExploreCharts = lazy(() => afterPaint().then(() => import("./explore-chart
 /** The answer: a chart for each unit over one brush, and the same in numbers. Nothing goes away when a range is empty. */
 export function ExplorePanel(props: { view: ExploreView; data: ExploreData }): JSX.Element {
   const { view, data } = props;
+  const marks = createRangeAlerts(view.time, { deviceId: view.device, off: view.filter.active });
   const [png, setPng] = createSignal<() => Promise<string>>();
   const lines = createMemo((): Line[] => {
     const answer = data.main.data();
@@ -63,6 +65,7 @@ export function ExplorePanel(props: { view: ExploreView; data: ExploreData }): J
               toMs={data.main.data()?.toMs ?? view.time.bounds().toMs}
               brush={index === charts().length - 1 ? brushOf(data) : "none"}
               label={`${label()}${group().unit.label === "" ? "" : ` in ${group().unit.label}`} over time; the table below has the numbers`}
+              marks={marks()}
               onZoom={view.time.zoom}
               onReady={(make) => {
                 if (index === 0) setPng(() => make);

@@ -3,6 +3,7 @@ import { createMemo, createSignal, type JSX, Show } from "solid-js";
 import { useApp } from "../../app/context.tsx";
 import { createFleetFilter } from "../../app/fleet-filter.ts";
 import { createTimeRange } from "../../app/time-range-state.ts";
+import { createRangeAlerts } from "../../charts/range-alerts.ts";
 import { formatCount } from "../../ui/format.ts";
 import { Notice } from "../../ui/notice.tsx";
 import { ChangesPanel } from "./changes-panel.tsx";
@@ -25,6 +26,7 @@ export default function LivePage(): JSX.Element {
   const fleet = createShownFleet(filter);
   const slots = createTopTypes(fleet, hovered);
   const chosen = createChosenType(fleet);
+  const marks = createRangeAlerts(range, { off: filter.active });
   const quiet = createMemo(() => live.figures()?.eventCount === 0 && live.figures()?.complete === true);
 
   return (
@@ -37,9 +39,9 @@ export default function LivePage(): JSX.Element {
       <Show when={!quiet()}>
         <LiveToolbar range={range} filter={filter} />
         <div class="live-grid">
-          <RatePanel fleet={fleet} range={range} filter={filter} slots={slots()} onHover={setHovered} />
+          <RatePanel fleet={fleet} range={range} filter={filter} slots={slots()} marks={marks()} onHover={setHovered} />
           <ChangesPanel filter={filter} />
-          <ValuePanel type={chosen()} range={range} filter={filter} />
+          <ValuePanel type={chosen()} range={range} filter={filter} marks={marks()} />
           <TypeTable
             fleet={fleet}
             selected={chosen()}

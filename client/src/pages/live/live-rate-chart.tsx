@@ -1,5 +1,6 @@
 import { createEffect, createSignal, type JSX, on, onCleanup, untrack } from "solid-js";
 import { useApp } from "../../app/context.tsx";
+import type { AlertMark } from "../../charts/alert-marks.ts";
 import { chartInk } from "../../charts/ink.ts";
 import { dashes, seriesColor } from "../../charts/palette.ts";
 import { makeTimeChart, type TimeChart } from "../../charts/time-chart.ts";
@@ -22,6 +23,7 @@ export default function LiveRateChart(props: {
   /** Nobody has chosen the range: it begins where the data does. */
   fit: boolean;
   label: string;
+  marks: readonly AlertMark[];
   onHover(hovered: boolean): void;
   /** Of each line under the crosshair; undefined: it has left. */
   onValues(values: Readonly<Record<string, string>> | undefined): void;
@@ -86,10 +88,18 @@ export default function LiveRateChart(props: {
         onCursor: tellValues,
       });
       setLines(dark);
+      chart.setMarks(untrack(() => props.marks));
     }),
   );
   // The lines change inside the chart: under a pointer it stays, and so does its tooltip.
   createEffect(on([() => props.slots, () => props.shown], () => setLines(untrack(preferences.dark)), { defer: true }));
+  createEffect(
+    on(
+      () => props.marks,
+      (marks) => chart?.setMarks(marks),
+      { defer: true },
+    ),
+  );
   createEffect(on(() => props.seconds, draw, { defer: true }));
   createEffect(
     on(

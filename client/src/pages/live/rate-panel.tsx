@@ -2,6 +2,7 @@ import { createMemo, createSignal, type JSX, lazy, Show, Suspense } from "solid-
 import type { FleetFilter } from "../../app/fleet-filter.ts";
 import type { TimeRangeState } from "../../app/time-range-state.ts";
 import { afterPaint } from "../../charts/after-paint.ts";
+import type { AlertMark } from "../../charts/alert-marks.ts";
 import { Legend } from "../../charts/legend.tsx";
 import { createLegend } from "../../charts/legend-state.ts";
 import { dashes } from "../../charts/palette.ts";
@@ -19,6 +20,7 @@ export function RatePanel(props: {
   range: TimeRangeState;
   filter: FleetFilter;
   slots: ReadonlyMap<string, number>;
+  marks: readonly AlertMark[];
   onHover(hovered: boolean): void;
 }): JSX.Element {
   const [cursorValues, setCursorValues] = createSignal<Readonly<Record<string, string>>>();
@@ -34,6 +36,7 @@ export function RatePanel(props: {
     slots: slots(),
     shown: legend.shown(),
     highlighted: legend.hovered(),
+    marks: props.marks,
     onZoom: (from: number, to: number) => props.range.zoom(from * 1000, to * 1000),
     onReset: () => props.range.reset(),
     label: `Events per second by type, ${props.range.label()}. The table of event types has the newest figures.`,

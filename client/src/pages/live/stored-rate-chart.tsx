@@ -4,6 +4,7 @@ import { createQuery } from "../../api/query.ts";
 import { useApp } from "../../app/context.tsx";
 import type { FleetFilter } from "../../app/fleet-filter.ts";
 import type { TimeRangeState } from "../../app/time-range-state.ts";
+import type { AlertMark } from "../../charts/alert-marks.ts";
 import { askHistory, refreshMs } from "../../charts/ask-history.ts";
 import { fittedRange } from "../../charts/fitted-range.ts";
 import { withSilence } from "../../charts/history-steps.ts";
@@ -35,6 +36,7 @@ export default function StoredRateChart(props: {
   shown: readonly string[];
   highlighted: string | undefined;
   label: string;
+  marks: readonly AlertMark[];
   onZoom(fromSecond: number, toSecond: number): void;
   onReset(): void;
 }): JSX.Element {
@@ -67,6 +69,7 @@ export default function StoredRateChart(props: {
           zeroBased
           highlighted={props.highlighted}
           label={props.label}
+          marks={props.marks}
           onZoom={props.onZoom}
           onReset={props.onReset}
         />

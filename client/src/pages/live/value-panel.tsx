@@ -4,6 +4,7 @@ import { useApp } from "../../app/context.tsx";
 import type { FleetFilter } from "../../app/fleet-filter.ts";
 import type { TimeRangeState } from "../../app/time-range-state.ts";
 import { afterPaint } from "../../charts/after-paint.ts";
+import type { AlertMark } from "../../charts/alert-marks.ts";
 import { askHistory, refreshMs } from "../../charts/ask-history.ts";
 import { fittedRange } from "../../charts/fitted-range.ts";
 import { quantileChart } from "../../charts/history-lines.ts";
@@ -23,6 +24,7 @@ export function ValuePanel(props: {
   type: string | undefined;
   range: TimeRangeState;
   filter: FleetFilter;
+  marks: readonly AlertMark[];
 }): JSX.Element {
   const { api, live } = useApp();
   const source = createMemo(
@@ -67,6 +69,7 @@ export function ValuePanel(props: {
                 unit={quantileUnit(unitOf(props.type ?? ""))}
                 zeroBased={false}
                 highlighted={legend.hovered()}
+                marks={props.marks}
                 {...fittedRange(data(), props.range.own())}
                 label={`Median, 95th and 99th percentile of the values of ${props.type ?? "no type"} over time`}
                 onZoom={(from, to) => props.range.zoom(from * 1000, to * 1000)}
