@@ -1,4 +1,5 @@
 /** The report as one page: no script, no request, charts as SVG. */
+import { renderPlots } from "./curves.ts";
 import { findNoise, formatMetric, ratioTo } from "./report.ts";
 import type { CaseResult, ContestantResult, Report } from "./result.ts";
 
@@ -34,7 +35,7 @@ function renderCase(result: CaseResult): string {
   const measured = result.contestants.filter(({ status }) => status === "ok");
   return `<h2>${escapeText(result.name)}</h2><p>${escapeText(result.title)}; medians of ${result.repeat} runs</p>
 ${renderBars(measured, metric, result.contestants[0]?.name ?? "")}
-<div class="scroll">${renderTable(result, measured)}</div>
+<div class="scroll">${renderTable(result, measured)}</div>${renderPlots(measured)}
 ${result.contestants.map(renderAbsent).join("")}${findNoise(result).map(renderWarning).join("")}
 <ul>${result.goals.map(renderGoal).join("")}</ul>`;
 }

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Case } from "./case.ts";
 import { cases } from "./cases/index.ts";
+import { loadCurve } from "./cases/load-curve.ts";
 import { renderHtml } from "./html.ts";
 import { describeCommit, describeMachine, describeVersions, machineName } from "./machine.ts";
 import { createTemporaryDirectory, placed, removeTemporaryDirectory } from "./processes.ts";
@@ -19,6 +20,7 @@ const usage = `npm run bench -- [options]
   --smoke              everything small, one short run: does it work, is nothing lost
   --json FILE          where the results go (default: bench/results/DATE/MACHINE.json for a full run)
   --html FILE          where the page goes (default: beside the results)
+  --report [FILE…]     plots against offered load: of the case load-curve, run now, or of the results in the files
   --compare A B        two results files, figure by figure`;
 
 export interface CaseOptions {
@@ -103,6 +105,7 @@ async function main(): Promise<number> {
       json: { type: "string" },
       html: { type: "string" },
       compare: { type: "boolean" },
+      report: { type: "boolean" },
       help: { type: "boolean" },
     },
   });
@@ -113,10 +116,15 @@ async function main(): Promise<number> {
     if (!a || !b) throw new Error("--compare takes two results files");
     return say(formatComparison(readReport(a), readReport(b)));
   }
+  if (values.report && positionals.length > 0) {
+    for (const file of positionals) writeFile(file.replace(/(\.json)?$/, ".html"), renderHtml(readReport(file)));
+    return 0;
+  }
+  const wanted = values.case ?? (values.report ? [loadCurve.name] : undefined);
   const unknown = values.case?.find((name) => !cases.some((subject) => subject.name === name));
   if (unknown) throw new Error(`no case named ${unknown}; see --list`);
 
-  const chosen = cases.filter(({ name }) => !values.case || values.case.includes(name));
+  const chosen = cases.filter(({ name }) => !wanted || wanted.includes(name));
   const options: CaseOptions = {
     seconds: parsePositive(values.seconds, "seconds"),
     repeat: parsePositive(values.repeat, "repeat"),
@@ -141,7 +149,7 @@ async function main(): Promise<number> {
   if (chosen.length > 1) console.log(formatReport(report));
   const whole = chosen.length === cases.length && !values.smoke && !values.contestant;
   const name = join(import.meta.dirname, "results", report.startedAt.slice(0, 10), machineName(report.machine));
-  const json = values.json ?? (whole ? `${name}.json` : null);
+  const json = values.json ?? (whole ? `${name}.json` : values.report ? `${name}-load.json` : null);
   const html = values.html ?? (json ? json.replace(/(\.json)?$/, ".html") : null);
   if (json) writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
   if (html) writeFile(html, renderHtml(report));

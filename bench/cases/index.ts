@@ -6,6 +6,7 @@ import { fanOut } from "./fan-out.ts";
 import { influx1000 } from "./influx.ts";
 import { ingest1, ingest1At256, ingest100, ingest1000 } from "./ingest.ts";
 import { liveLatency } from "./live-latency.ts";
+import { loadCurve } from "./load-curve.ts";
 import { overload } from "./overload.ts";
 import { redis1, redis1000 } from "./redis.ts";
 import { soak } from "./soak.ts";
@@ -28,6 +29,7 @@ export const cases: readonly Case[] = [
   liveLatency,
   fanOut,
   overload,
+  loadCurve,
   catchUp,
   soak,
 ];
