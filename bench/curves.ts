@@ -55,7 +55,8 @@ export function renderPlots(contestants: readonly ContestantResult[]): string {
 /** `sluice p99`, and of processes their own name. */
 function labelOf(contestant: string, metric: string): string {
   if (metric.endsWith(" cpu_cores")) return metric.replace(" cpu_cores", "");
-  return metric.endsWith("_ms") ? `${contestant} ${metric.replace("_ms", "")}` : contestant;
+  if (!metric.endsWith("_ms")) return contestant;
+  return `${contestant} ${metric.replace("_ms", "").replace("p999", "p99.9")}`;
 }
 
 function renderPlot(
@@ -83,12 +84,19 @@ function renderPlot(
       `<line x1="${left}" x2="${width - right}" y1="${y.at(tick).toFixed(1)}" y2="${y.at(tick).toFixed(1)}" stroke="var(--line)"/>
 <text x="${left - 8}" y="${(y.at(tick) + 4).toFixed(1)}" text-anchor="end">${formatMetric(metric, tick)}</text>`,
   );
-  const marks = [0.25, 0.5, 0.75, 1].map(
-    (share) =>
-      `<text x="${atX(share * xMax).toFixed(1)}" y="${height - bottom + 20}" text-anchor="middle">${formatMetric("", Math.round(share * xMax))}</text>`,
+  const marks = roundTicks(xMax).map(
+    (tick) =>
+      `<text x="${atX(tick).toFixed(1)}" y="${height - bottom + 20}" text-anchor="middle">${formatMetric("", tick)}</text>`,
   );
   return `<h3>${title}</h3><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title} against offered events a second">
 <title>${title} against offered events a second</title>${rules.join("")}${marks.join("")}${lines.join("\n")}</svg>`;
+}
+
+/** From 0 up to the largest, in steps of 1, 2 or 5 of some decade: three to six of them. */
+function roundTicks(largest: number): number[] {
+  const decade = 10 ** Math.floor(Math.log10(largest / 2));
+  const step = [1, 2, 5, 10].map((factor) => factor * decade).find((candidate) => largest / candidate < 6) ?? decade;
+  return Array.from({ length: Math.floor(largest / step) + 1 }, (_, index) => index * step);
 }
 
 interface Scale {
@@ -100,7 +108,7 @@ function createScale(isLogarithmic: boolean, values: readonly number[]): Scale {
   const span = height - bottom - top;
   const largest = Math.max(...values, Number.MIN_VALUE);
   if (!isLogarithmic) {
-    const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => share * largest);
+    const ticks = roundTicks(largest);
     return { at: (value) => height - bottom - (value / largest) * span, ticks };
   }
   const smallest = Math.min(...values.filter((value) => value > 0), largest);
