@@ -20,9 +20,9 @@ export interface RunningTarget {
   encode(batch: EventBatch): Request;
   /**
    * What can be queried now, per place where it must be (table and rollup), or null for a system that keeps nothing.
-   * `valueSum` is null where the system cannot tell.
+   * `valueSum` is null where the system cannot tell, and may be while fewer than the expected events are there.
    */
-  stored: (() => Promise<StoredTotals[]>) | null;
+  stored: ((expectedEvents: number) => Promise<StoredTotals[]>) | null;
   /** Whether an answer already means that the events can be queried; the clock then stops at the last answer. */
   queryableOnAnswer: boolean;
   /** False when it had to be killed. */
@@ -47,7 +47,7 @@ export async function settle(target: RunningTarget, expected: Totals, timeoutMs:
   if (!target.stored) return [];
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const stored = await target.stored();
+    const stored = await target.stored(expected.events);
     const arrived = stored.every(({ events }) => events >= expected.events);
     if (arrived || Date.now() > deadline) return stored.flatMap((totals) => difference(totals, expected));
     await Bun.sleep(settlePollMs);

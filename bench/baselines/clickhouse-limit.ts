@@ -33,7 +33,7 @@ export function createClickHouseLimit(): Target {
       return {
         port,
         processes: [process],
-        stored: () => readStored(address),
+        stored: (expectedEvents) => readStored(address, expectedEvents),
         queryableOnAnswer: true,
         encode(batch) {
           const nowMs = Date.now();

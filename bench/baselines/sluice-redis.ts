@@ -38,7 +38,7 @@ export function createSluiceWithRedis(): Target {
       );
       const processes = [...started.map((each) => each.process), redis.process, engine];
       const ports = started.map((each) => each.port);
-      const stored = () => readStored(clickHouse);
+      const stored = (expectedEvents?: number) => readStored(clickHouse, expectedEvents);
       await waitUntil(
         "the schema",
         engine,

@@ -52,10 +52,10 @@ async function replay(context: RunContext, root: string): Promise<Run> {
     const readyNs = Bun.nanoseconds();
     const deadline = Date.now() + drainTimeoutMs;
     await waitForStore(sluice);
-    let stored = await readStored(sluice.clickHouse);
+    let stored = await readStored(sluice.clickHouse, filled.totals.events);
     while (stored.some(({ events }) => events < filled.totals.events) && Date.now() < deadline) {
       await Bun.sleep(pollMs);
-      stored = await readStored(sluice.clickHouse);
+      stored = await readStored(sluice.clickHouse, filled.totals.events);
     }
     const drainSeconds = (Bun.nanoseconds() - readyNs) / 1e9;
     const processes = read();
