@@ -23,7 +23,9 @@ const log: Parameters<typeof createWriter>[0]["log"] = (level, message, fields =
 
 /** A writer over either journal. */
 interface OpenedWriter {
-  readonly writer: Omit<Writer, "connect" | "atQuietPoint">;
+  readonly writer: Pick<Writer, "wake" | "query" | "pause" | "postStatus" | "stop">;
+  /** The same, where it has an earlier run's rows to tell of, and asks for counts. */
+  readonly onDisk: Writer | null;
   readonly snapshot: (name: string, database: string) => void;
   readonly connect: (store: RowStore, createInserter: () => Inserter) => void;
   readonly found: Pick<Extract<FromWriter, { type: "ready" }>, "recovered" | "keys" | "shards">;
@@ -41,8 +43,9 @@ async function openShared(redis: RedisOptions, options: WriterOptions): Promise<
   );
   const shards = await writer.ready;
   return {
-    writer: { ...writer, recoveredTaken: () => undefined, sealedGroups: () => undefined },
-    connect: writer.connect,
+    writer,
+    onDisk: null,
+    connect: (store, create) => writer.connect(store, create),
     snapshot: (name) =>
       post({
         type: "snapshot",
@@ -77,13 +80,14 @@ async function openOnDisk(options: WriterOptions): Promise<OpenedWriter> {
     if (diskReserveBytes === null) return inserter;
     return gateByDisk(inserter, {
       shortage: () => diskShortage(diskSpace(dataDirectory), journal.bytes, diskReserveBytes),
-      pause: writer.pause,
+      pause: (ms) => writer.pause(ms),
       log,
       onStatus: () => writer.postStatus(),
     });
   };
   return {
     writer,
+    onDisk: writer,
     connect: (store, create) => writer.connect(store, gated(create())),
     snapshot(name, database) {
       writer.atQuietPoint(async ({ client }) => {
@@ -99,7 +103,7 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
   const deadLetters = openDeadLetterFile(options.deadLetterDirectory, options.deadLetterMaxBytes, () => new Date());
   const columns = createColumnMaker();
   let database = "default";
-  const { writer, connect, snapshot, found } = await (options.redis
+  const { writer, onDisk, connect, snapshot, found } = await (options.redis
     ? openShared(options.redis, options)
     : openOnDisk(options));
   post({ type: "ready", ...found, deadLetters: deadLetters.count });
@@ -114,9 +118,9 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
       case "snapshot":
         return snapshot(message.name, database);
       case "recovered_taken":
-        return writer.recoveredTaken();
+        return onDisk?.recoveredTaken();
       case "groups":
-        return writer.sealedGroups(message.groupsMax);
+        return onDisk?.sealedGroups(message.groupsMax);
       case "clickhouse": {
         database = message.address.database;
         const store = createRowStore(message.address, columns, options.insertTimeoutMs);
@@ -128,7 +132,7 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
               log,
               now: Date.now,
               random: Math.random,
-              pause: writer.pause,
+              pause: (ms) => writer.pause(ms),
               onStatus: () => writer.postStatus(),
             },
             { ...options, database: message.address.database, cluster: message.address.cluster ?? null },

@@ -239,7 +239,7 @@ async function pipelines(fleet: Fleet): Promise<unknown[]> {
   );
 }
 
-/** A writer loses its shards after this long; see `leaseMs` of the journal. */
+/** A writer loses its shards after this long; see `leaseMs` in workers/redis/heartbeat.ts. */
 const frozenMs = 4_000;
 
 /** What goes wrong in a round, by name. Each leaves the fleet whole again. */

@@ -1,10 +1,8 @@
 import type { AppendResult, FrameGroup } from "../journal/journal.ts";
-import { FrameGroupBuilder } from "./frame-group.ts";
+import { FrameGroupBuilder, groupMaxBytes } from "./frame-group.ts";
 import type { Sealing } from "./sealing.ts";
 import type { WriterDeps } from "./writer-deps.ts";
 
-/** Most bytes of rows in one group, so in one fdatasync; a single larger frame still goes through, alone. */
-const groupMaxBytes = 4 * 2 ** 20;
 /** With nobody posting, nothing would ever show that the disk works again: after this long it is worth a try. */
 const failureShownMs = 10_000;
 
@@ -20,7 +18,7 @@ export interface AppendLoopDeps extends WriterDeps {
  */
 export class AppendLoop {
   readonly #deps: AppendLoopDeps;
-  readonly #group = new FrameGroupBuilder(groupMaxBytes);
+  readonly #group = new FrameGroupBuilder();
   #isRunning = false;
   #failure: { readonly message: string; readonly atMs: number } | null = null;
 

@@ -1,6 +1,9 @@
 import type { FrameGroup } from "../journal/journal.ts";
 import type { Frame } from "../ring/ring.ts";
 
+/** Most bytes of rows in one group, so in one flush; a single larger frame still goes through, alone. */
+export const groupMaxBytes = 4 * 2 ** 20;
+
 const nothing = new Uint8Array(0);
 
 /** Gathers frames of the ring into one group for one append. Its memory is used again: a group is valid until the next frame. */
@@ -10,12 +13,8 @@ export class FrameGroupBuilder {
   firstEpoch = 0;
   /** The newest that it has ever seen. */
   newestEpoch = 0;
-  #rows: Uint8Array;
+  #rows = new Uint8Array(groupMaxBytes);
   #meta: Uint8Array[] = [];
-
-  constructor(capacityBytes: number) {
-    this.#rows = new Uint8Array(capacityBytes);
-  }
 
   /** Copies it: the ring's memory is given back before the group is done with. */
   add(frame: Frame): void {
