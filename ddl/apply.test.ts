@@ -2,8 +2,8 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { until } from "../testing/test-engine.ts";
 import { startTestStore, type TestDatabase, type TestStore } from "../testing/test-store.ts";
+import { until } from "../testing/until.ts";
 import { applySchema, retentionDaysMax, SchemaError } from "./apply.ts";
 
 // A real engine on a machine that may be busy: a test that fails does so by its own assertion.

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { until } from "../testing/test-engine.ts";
 import { startTestStore, type TestDatabase, type TestEvent, type TestStore } from "../testing/test-store.ts";
+import { until } from "../testing/until.ts";
 import { insertSettings, readInsertSettings } from "./insert-settings.ts";
 
 // A real engine on a machine that may be busy: a test that fails does so by its own assertion.

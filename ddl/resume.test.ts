@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { ClickHouseClient } from "@clickhouse/client";
 import { createRandom } from "../base/random.ts";
-import { until } from "../testing/test-engine.ts";
 import { startTestStore, type TestDatabase, type TestStore } from "../testing/test-store.ts";
+import { until } from "../testing/until.ts";
 import { applySchema } from "./apply.ts";
 
 /** A schema that was being applied when the service or the engine died, at any of its statements, is completed by the next start. */

@@ -2,25 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findFreePort } from "../base/free-port.ts";
+import { until } from "./until.ts";
+
+export { until } from "./until.ts";
 
 const bun = process.execPath;
 const root = join(import.meta.dir, "..");
 const startTimeoutMs = 60_000;
-
-/** Polls until `look` gives something; never waits for time to pass. Throws with `what` after the deadline. */
-export async function until<T>(
-  what: string,
-  look: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 20_000,
-): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const seen = await look();
-    if (seen !== undefined && seen !== false) return seen;
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for: ${what}`);
-    await Bun.sleep(20);
-  }
-}
 
 export interface Service {
   readonly url: string;

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RowEncoder } from "../contract/row.ts";
+import { until } from "../testing/until.ts";
 import { startWriter, type WriterClient } from "./client.ts";
 import { BlockMaker } from "./columns/batch-blocks.ts";
 import { openDiskJournal } from "./journal/disk.ts";
@@ -17,14 +18,6 @@ const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
-
-async function until(what: string, condition: () => boolean, timeoutMs = 20_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await Bun.sleep(5);
-  }
-}
 
 type Answer = (response: ServerResponse, insert: { token: string; body: Buffer; count: number }) => void;
 

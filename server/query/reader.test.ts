@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createClient } from "@clickhouse/client";
-import { until } from "../../testing/test-engine.ts";
 import { createTestRoutes } from "../../testing/test-routes.ts";
 import { startTestStore, type TestDatabase, type TestStore } from "../../testing/test-store.ts";
+import { until } from "../../testing/until.ts";
 import { createReader, type Query, type ReaderOptions } from "./reader.ts";
 import { Refusal } from "./refusal.ts";
 

@@ -1,15 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Subprocess } from "bun";
 import type { Page } from "playwright-core";
-import { findFreePort } from "../../base/free-port.ts";
-import { type Browser, buildClient, live, noChromium, openBrowser, until } from "./harness.ts";
+import type { Service } from "../../testing/test-service.ts";
+import { type Browser, buildClient, live, noChromium, openBrowser, startReadyService, until } from "./harness.ts";
 
 setDefaultTimeout(60_000);
-
-const root = join(import.meta.dir, "../..");
 
 async function post(url: string, events: object[]): Promise<void> {
   const answer = await fetch(`${url}/ingest`, {
@@ -35,49 +29,24 @@ async function watchCount(page: Page): Promise<void> {
 }
 
 describe.skipIf(noChromium)("the real service in a browser", () => {
-  let service: Subprocess;
+  let service: Service;
   let browser: Browser;
-  let url: string;
-  const data = mkdtempSync(join(tmpdir(), "sluice-e2e-"));
 
   beforeAll(async () => {
     buildClient();
-    const port = findFreePort();
-    url = `http://127.0.0.1:${port}`;
-    service = Bun.spawn([process.execPath, join(root, "server/main.ts")], {
-      env: {
-        ...process.env,
-        NODE_ENV: "production",
-        PORT: String(port),
-        DATA_DIR: data,
-        EMBEDDED_CLICKHOUSE_PORT: String(findFreePort()),
-        LOG_LEVEL: "error",
-      },
-      stdout: "ignore",
-      stderr: "inherit",
-    });
-    await until(
-      () =>
-        fetch(`${url}/readyz`).then(
-          (answer) => answer.status,
-          () => 0,
-        ),
-      (status) => status === 200,
-      30_000,
-    );
-    browser = await openBrowser(() => url);
+    service = await startReadyService();
+    browser = await openBrowser(() => service.url);
   });
   afterAll(async () => {
     await browser?.close();
-    service?.kill("SIGTERM");
-    await service?.exited;
-    rmSync(data, { recursive: true, force: true });
+    await service?.stop();
+    await service?.dispose();
   });
 
   test("an empty service shows how to begin; a posted event's numbers appear, and its device has a page", async () => {
     const page = await browser.page("/");
     await page.getByText("No events yet").waitFor();
-    await post(url, [
+    await post(service.url, [
       { device_id: "boiler 1/ü", event_type: "temperature", value_float: 21.5, metadata: { room: "cellar" } },
     ]);
     const row = page.locator("table.types tbody tr", { hasText: "temperature" });
@@ -86,7 +55,7 @@ describe.skipIf(noChromium)("the real service in a browser", () => {
     await row.scrollIntoViewIfNeeded();
     expect(await row.locator("td.col-event_count").textContent()).toBe("1");
     expect(await row.locator("td.col-avg_value").textContent()).toBe("21.50");
-    await post(url, [{ device_id: "boiler 1/ü", event_type: "temperature", value_float: 22.5 }]);
+    await post(service.url, [{ device_id: "boiler 1/ü", event_type: "temperature", value_float: 22.5 }]);
     await until(
       () => row.locator("td.col-avg_value").textContent(),
       (text) => text === "22.00",
@@ -97,7 +66,7 @@ describe.skipIf(noChromium)("the real service in a browser", () => {
     await page.getByRole("heading", { name: "boiler 1/ü" }).waitFor();
     await page.locator(".connection").waitFor();
     await page.getByText("as they arrive").waitFor();
-    await post(url, [{ device_id: "boiler 1/ü", event_type: "temperature", value_float: 99.25 }]);
+    await post(service.url, [{ device_id: "boiler 1/ü", event_type: "temperature", value_float: 99.25 }]);
     await page.locator(".tail td", { hasText: "99.25" }).first().waitFor();
     await page.getByRole("link", { name: "Pipeline" }).click();
     await page.getByText("All systems operational").waitFor();
@@ -122,7 +91,7 @@ describe.skipIf(noChromium)("the real service in a browser", () => {
       total += eventsPerPost;
       posts.push({ count: total, atMs: Date.now() });
       await post(
-        url,
+        service.url,
         Array.from({ length: eventsPerPost }, (_, each) => ({
           device_id: `d${each}`,
           event_type: `type-${each % 20}`,

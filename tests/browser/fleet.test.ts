@@ -1,14 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Subprocess } from "bun";
-import { findFreePort } from "../../base/free-port.ts";
-import { type Browser, buildClient, noChromium, openBrowser, until } from "./harness.ts";
+import type { Service } from "../../testing/test-service.ts";
+import { type Browser, buildClient, noChromium, openBrowser, startReadyService, until } from "./harness.ts";
 
 setDefaultTimeout(120_000);
 
-const root = join(import.meta.dir, "../..");
 const devices = 300;
 const stopped = 200;
 const intervalMs = 1_000;
@@ -49,51 +44,26 @@ function startFleet(url: string) {
 }
 
 describe.skipIf(noChromium)("a fleet that falls silent, on the real service", () => {
-  let service: Subprocess;
+  let service: Service;
   let browser: Browser;
-  let url: string;
-  const data = mkdtempSync(join(tmpdir(), "sluice-fleet-"));
 
   beforeAll(async () => {
     buildClient();
-    const port = findFreePort();
-    url = `http://127.0.0.1:${port}`;
-    service = Bun.spawn([process.execPath, join(root, "server/main.ts")], {
-      env: {
-        ...process.env,
-        NODE_ENV: "production",
-        PORT: String(port),
-        DATA_DIR: data,
-        EMBEDDED_CLICKHOUSE_PORT: String(findFreePort()),
-        LOG_LEVEL: "error",
-      },
-      stdout: "ignore",
-      stderr: "inherit",
-    });
-    await until(
-      () =>
-        fetch(`${url}/readyz`).then(
-          (answer) => answer.status,
-          () => 0,
-        ),
-      (status) => status === 200,
-      60_000,
-    );
-    browser = await openBrowser(() => url, { width: 1440, height: 900 });
+    service = await startReadyService();
+    browser = await openBrowser(() => service.url, { width: 1440, height: 900 });
   });
   afterAll(async () => {
     await browser?.close();
-    service?.kill("SIGTERM");
-    await service?.exited;
-    rmSync(data, { recursive: true, force: true });
+    await service?.stop();
+    await service?.dispose();
   });
 
   test("the number is on the page and in the title, every one of them is in the list, and it empties again", async () => {
     const page = await browser.page("/");
-    const fleet = startFleet(url);
+    const fleet = startFleet(service.url);
     const silent = (): Promise<string | null> => page.getByTestId("silent").textContent();
     const numbers = async (path: string): Promise<string[]> => {
-      const answer = (await (await fetch(`${url}${path}`)).json()) as { devices: { device_id: string }[] };
+      const answer = (await (await fetch(`${service.url}${path}`)).json()) as { devices: { device_id: string }[] };
       return answer.devices.map(({ device_id }) => device_id);
     };
     try {

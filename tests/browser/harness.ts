@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
+import { type Service, startService } from "../../testing/test-service.ts";
 
 export const chromiumPath = "/usr/bin/chromium";
 /** Where it is missing, the tests show as skipped rather than pass. */
@@ -108,6 +109,14 @@ export async function until<T>(
     if (Date.now() > end) throw new Error(`still ${JSON.stringify(value)} after ${timeoutMs} ms`);
     await Bun.sleep(20);
   }
+}
+
+/** The real service as it is in production, once it is ready. */
+export async function startReadyService(): Promise<Service> {
+  const service = await startService({ NODE_ENV: "production", LOG_LEVEL: "error" });
+  const isReady = async (): Promise<boolean> => (await fetch(`${service.url}/readyz`)).ok;
+  await until(isReady, (ready) => ready, 60_000);
+  return service;
 }
 
 /** The page has live numbers. */

@@ -2,14 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { ClickHouseLogLevel, createClient } from "@clickhouse/client";
-import {
-  credentials,
-  PASSWORD,
-  residentBytes,
-  startTestEngine,
-  type TestEngine,
-  until,
-} from "../../testing/test-engine.ts";
+import { credentials, PASSWORD, residentBytes, startTestEngine, type TestEngine } from "../../testing/test-engine.ts";
+import { until } from "../../testing/until.ts";
 
 let engine: TestEngine;
 beforeAll(async () => {

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from "@clickhouse/client";
-import { credentials, PASSWORD, startTestEngine, type TestEngine, until } from "../../testing/test-engine.ts";
+import { credentials, PASSWORD, startTestEngine, type TestEngine } from "../../testing/test-engine.ts";
+import { until } from "../../testing/until.ts";
 
 let engine: TestEngine;
 let client: ClickHouseClient;

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { startTestEngine, type TestEngine, until } from "../../testing/test-engine.ts";
+import { startTestEngine, type TestEngine } from "../../testing/test-engine.ts";
+import { until } from "../../testing/until.ts";
 import { createProcessorShare, createProcessorSystem, type ProcessorSystem } from "./processor-share.ts";
 
 const pid = 4711;

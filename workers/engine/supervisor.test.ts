@@ -9,8 +9,8 @@ import {
   PASSWORD,
   startTestEngine,
   type TestEngine,
-  until,
 } from "../../testing/test-engine.ts";
+import { until } from "../../testing/until.ts";
 import { createEmbeddedClickHouse, type EmbeddedClickHouseOptions } from "./supervisor.ts";
 
 const cleanups: (() => unknown)[] = [];

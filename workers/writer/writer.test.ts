@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { Readable } from "node:stream";
+import { until } from "../../testing/until.ts";
 import { BatchProgress } from "../journal/batch-progress.ts";
 import type { Batch, Journal } from "../journal/journal.ts";
 import type { FromWriter } from "../protocol.ts";
@@ -170,36 +171,28 @@ function createRunning(state: Inserter["state"] = "ok") {
   return { writer, ring, disk, posted, inserts, queries, probes, push, seen };
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error("not in time");
-    await Bun.sleep(2);
-  }
-}
-
 test("a batch that the journal ends by itself is told and inserted at once, and its last epoch is not called stored before the rest", async () => {
   const { writer, ring, disk, posted, inserts, queries, push, seen } = createRunning();
   push(7);
-  await until(() => seen("durable").length === 1);
+  await until("1 durable", () => seen("durable").length === 1);
   // The disk fails: the batch ends in the middle of epoch 7, whose next row goes into another one.
   disk.endsBatch = true;
   push(7);
-  await until(() => inserts.length === 1);
+  await until("1 inserts", () => inserts.length === 1);
   // Told before the row that is not in it is.
   const order = posted.filter(({ type }) => type === "durable" || type === "sealed");
   expect(order.map(({ type }) => type)).toEqual(["durable", "sealed", "durable"]);
   expect(seen("sealed")).toEqual([{ type: "sealed", epoch: 6 }]);
   inserts[0]?.done();
-  await until(() => seen("stored").length === 1);
+  await until("1 stored", () => seen("stored").length === 1);
   expect(seen("stored")[0]).toMatchObject({ epoch: 6 });
   // ClickHouse has half of epoch 7 now: no moment to ask what it holds.
   writer.query(1, "SELECT 1");
   ring.closeEpoch(7);
-  await until(() => inserts.length === 2);
+  await until("2 inserts", () => inserts.length === 2);
   expect(queries).toEqual([]);
   inserts[1]?.done();
-  await until(() => seen("answer").length === 1);
+  await until("1 answer", () => seen("answer").length === 1);
   expect(seen("stored")[1]).toMatchObject({ epoch: 7 });
   expect(await writer.stop(1000)).toBe(0);
 });
@@ -207,13 +200,13 @@ test("a batch that the journal ends by itself is told and inserted at once, and 
 test("when nothing more of its last epoch comes, a batch that the journal ended stores all of it", async () => {
   const { writer, ring, disk, inserts, push, seen } = createRunning();
   push(7);
-  await until(() => seen("durable").length === 1);
+  await until("1 durable", () => seen("durable").length === 1);
   Object.assign(disk, { endsBatch: true, refuses: true });
   push(7);
-  await until(() => seen("refused").length === 1 && inserts.length === 1);
+  await until("1 refused, 1 inserts", () => seen("refused").length === 1 && inserts.length === 1);
   ring.closeEpoch(7);
   inserts[0]?.done();
-  await until(() => seen("stored").length === 1);
+  await until("1 stored", () => seen("stored").length === 1);
   expect(seen("stored")[0]).toMatchObject({ epoch: 7 });
   expect(await writer.stop(1000)).toBe(0);
 });
@@ -222,23 +215,23 @@ test("the inserter is told what the main thread counted, in the order of the bat
   const { writer, ring, inserts, push, seen } = createRunning();
   push(1, 100_000);
   ring.closeEpoch(1);
-  await until(() => seen("sealed").length === 1);
+  await until("1 sealed", () => seen("sealed").length === 1);
   writer.sealedGroups(42);
-  await until(() => inserts.length === 1);
+  await until("1 inserts", () => inserts.length === 1);
   push(2, 100_000);
   ring.closeEpoch(2);
   inserts[0]?.done();
-  await until(() => inserts.length === 2);
+  await until("2 inserts", () => inserts.length === 2);
   expect(inserts.map(({ groupsMax }) => groupsMax)).toEqual([42, undefined]);
   inserts[1]?.done();
-  await until(() => seen("stored").length === 2);
+  await until("2 stored", () => seen("stored").length === 2);
   await writer.stop(1000);
 });
 
 test("queries that keep coming do not put off the look whether ClickHouse is back, nor does the look put off them", async () => {
   const { writer, probes, queries, seen } = createRunning("unavailable");
   const asking = setInterval(() => writer.query(queries.length, "SELECT 1"), 5);
-  await until(() => probes.length === 4);
+  await until("4 probes", () => probes.length === 4);
   clearInterval(asking);
   expect(seen("answer").length).toBeGreaterThan(3);
   expect(await writer.stop(1000)).toBe(0);
