@@ -161,6 +161,11 @@ export const errors = {
     meaning: "`MAX_STREAMS`, or `MAX_STREAMS_PER_VIEWER`, live streams are open.",
     action: "Close some, or raise the limit.",
   },
+  alerts_unavailable: {
+    status: 503,
+    meaning: "With several instances one decides on alerts: none does at this moment, or it has not answered in time.",
+    action: "Retry after `Retry-After`; a takeover lasts a few seconds.",
+  },
   clickhouse_unavailable: {
     status: 503,
     meaning: "A reading route needs ClickHouse, which does not answer. Ingestion and the live view go on.",

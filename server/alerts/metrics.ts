@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import { severities } from "../../contract/alerts.ts";
-import type { AlertCenter } from "./center/alert-center.ts";
 import type { AlertFigures } from "./center/figures.ts";
+import type { LiveAlerts } from "./open-alerts.ts";
 
 type Figure = Exclude<keyof AlertFigures, "firing">;
 
@@ -18,15 +18,23 @@ const counters = [
 ] as const satisfies readonly (readonly [string, string, Figure])[];
 
 /** What /metrics says of the alerts. Read when asked. */
-export function addAlertMetrics(registry: Registry, center: Pick<AlertCenter, "figures">): void {
+export function addAlertMetrics(registry: Registry, alerts: Pick<LiveAlerts, "figures" | "isDeciding">): void {
   const registers = [registry];
+  new Gauge({
+    name: "sluice_alerts_deciding",
+    help: "1: this instance decides on alerts. Of several instances one does.",
+    registers,
+    collect() {
+      this.set(alerts.isDeciding() ? 1 : 0);
+    },
+  });
   new Gauge({
     name: "sluice_alerts_firing",
     help: "Alarms that fire, recover or are stale.",
     labelNames: ["severity"],
     registers,
     collect() {
-      const { firing } = center.figures();
+      const { firing } = alerts.figures();
       for (const severity of severities) this.set({ severity }, firing[severity]);
     },
   });
@@ -36,7 +44,7 @@ export function addAlertMetrics(registry: Registry, center: Pick<AlertCenter, "f
       help,
       registers,
       collect() {
-        this.set(center.figures()[figure]);
+        this.set(alerts.figures()[figure]);
       },
     });
   }
@@ -47,7 +55,7 @@ export function addAlertMetrics(registry: Registry, center: Pick<AlertCenter, "f
       registers,
       collect() {
         this.reset();
-        this.inc(center.figures()[figure]);
+        this.inc(alerts.figures()[figure]);
       },
     });
   }

@@ -14,7 +14,14 @@ const sliceEvents = 5_000;
  */
 export async function replayPast(
   deps: { readonly ask: AskPast; readonly evaluator: Evaluator; readonly log: Log },
-  options: { readonly startedMs: number; readonly lastAliveMs: number | null },
+  options: {
+    readonly startedMs: number;
+    readonly lastAliveMs: number | null;
+    /** What was received later is not read; `startedMs` where it is not given. */
+    readonly receivedBeforeMs?: number;
+    /** Whether what was read may be used; asked once it is there. */
+    readonly isSound?: () => Promise<boolean>;
+  },
 ): Promise<boolean> {
   const { evaluator } = deps;
   const types = new Map<string, number>();
@@ -38,7 +45,7 @@ export async function replayPast(
      ORDER BY heard, timestamp LIMIT {limit:UInt32}`,
     {
       types: [...types.keys()],
-      started: options.startedMs,
+      started: options.receivedBeforeMs ?? options.startedMs,
       since: sinceMs,
       window: options.startedMs - windowMs,
       oldest: Math.min(sinceMs, options.startedMs - windowMs) - 86_400_000,
@@ -46,6 +53,7 @@ export async function replayPast(
     },
     AbortSignal.timeout(30_000),
   );
+  if (options.isSound !== undefined && !(await options.isSound())) return false;
   let events = 0;
   while (!reader.done) {
     if (++events > eventsMax) {

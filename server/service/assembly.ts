@@ -140,7 +140,7 @@ export function assembleParts(deps: AssemblyDeps, config: Config): Parts {
     { ...config.liveView, ...config.batching },
   );
   const alerts = openLiveAlerts({ ...deps, fleet, pipeline, counts, onChange: () => hub.alertsChanged() }, config);
-  addAlertMetrics(metrics.registry, alerts.center);
+  addAlertMetrics(metrics.registry, alerts);
   const ingest = createIngest(
     {
       access,

@@ -2,7 +2,8 @@ import type { ClickHouseClient } from "@clickhouse/client";
 import type { Log } from "../../base/log.ts";
 import type { AccessControl } from "../access/access.ts";
 import type { DeviceDirectory } from "../alerts/center/device-directory.ts";
-import { type LiveAlerts, openAlerts } from "../alerts/open-alerts.ts";
+import { type AlertsDeps, type LiveAlerts, openAlerts } from "../alerts/open-alerts.ts";
+import { openSharedAlerts } from "../alerts/shared/open-shared-alerts.ts";
 import type { Config } from "../config/groups.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { IngestCounts } from "../ingest/counts.ts";
@@ -17,6 +18,8 @@ export interface LiveAlertsDeps {
   readonly reader: ClickHouseClient;
   readonly directory: DataDirectory;
   readonly store: Store;
+  /** This process among those that share a journal. */
+  readonly instance: string;
   readonly fleet: LiveFleet;
   readonly pipeline: PipelineState;
   readonly counts: () => IngestCounts;
@@ -30,31 +33,37 @@ const wantOfRoom = ["ring_full", "journal_full", "journal_failed", "overloaded"]
 export function openLiveAlerts(deps: LiveAlertsDeps, { alerts, redis }: Config): LiveAlerts & Recovery {
   const { pipeline } = deps;
   const recovery = createRecovery(redis.url !== null);
-  const live = openAlerts(
-    {
-      ...deps,
-      clickhouse: deps.reader,
-      directory: directoryOf(deps.fleet.fleet),
-      reading() {
-        const { store_lag_seconds, clickhouse, dead_lettered } = pipeline.current();
-        const { journalBytes, journalMaxBytes } = pipeline.figures();
-        const { rejected } = deps.counts();
-        return {
-          storeLagSeconds: store_lag_seconds,
-          isClickHouseUsable: clickhouse === "ok",
-          deadLetters: dead_lettered,
-          journalUsed: journalBytes / journalMaxBytes,
-          refused: wantOfRoom.reduce((sum, code) => sum + (rejected.get(code) ?? 0), 0),
-        };
-      },
-      accepting: () => pipeline.readiness().refusing.length === 0,
-      recovered: () => recovery.isOver,
+  const alertsDeps: AlertsDeps = {
+    ...deps,
+    clickhouse: deps.reader,
+    directory: directoryOf(deps.fleet.fleet),
+    reading() {
+      const { store_lag_seconds, clickhouse, dead_lettered } = pipeline.current();
+      const { journalBytes, journalMaxBytes } = pipeline.figures();
+      const { rejected } = deps.counts();
+      return {
+        storeLagSeconds: store_lag_seconds,
+        isClickHouseUsable: clickhouse === "ok",
+        deadLetters: dead_lettered,
+        journalUsed: journalBytes / journalMaxBytes,
+        refused: wantOfRoom.reduce((sum, code) => sum + (rejected.get(code) ?? 0), 0),
+      };
     },
-    { ...alerts, directory: deps.directory.state },
-  );
+    accepting: () => pipeline.readiness().refusing.length === 0,
+    recovered: () => recovery.isOver,
+  };
+  const settings = { ...alerts, directory: deps.directory.state };
+  const { url } = redis;
+  const live =
+    url === null
+      ? openAlerts(alertsDeps, settings)
+      : openSharedAlerts(alertsDeps, settings, async () => {
+          const { connectSharedState } = await import("../alerts/shared/shared-state.ts");
+          return connectSharedState({ url, instance: deps.instance });
+        });
   deps.fleet.onChanges((changes) => {
     for (const { kind, deviceId, metadata } of changes) {
-      if (kind === "metadata" || kind === "new") live.center.rebind(deviceId, metadata);
+      if (kind === "metadata" || kind === "new") live.rebind(deviceId, metadata);
     }
   });
   return { ...live, recovered: recovery.recovered, stored: recovery.stored };

@@ -85,7 +85,7 @@ export async function startService(deps: ServiceDeps, config: Config): Promise<S
   parts.mqtt?.start();
   const sql = openSql(address, embedded !== undefined, () => parts.pipeline.current().starting === true);
   // Before the first request: an event must find the alarms of the run before.
-  parts.alerts.open();
+  await parts.alerts.open();
   const listener = await openFront({ log, parts, doors, reader, store, sql, version }, config);
   parts.fleet.fleet.open();
   const clickhouse = String(withoutCredentials(address.urls));

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { findFreePort } from "../../base/free-port.ts";
 import { createRandom } from "../../base/random.ts";
 import type { AlertHistory } from "../../contract/alerts.ts";
-import { type Service, startService, until } from "../../testing/test-service.ts";
+import { until } from "../../testing/test-service.ts";
 import { alertsOf } from "./rig.ts";
+import { type Services, startAlone, startShared } from "./services.ts";
 
 export interface CampaignOptions {
   readonly rounds: number;
@@ -14,11 +15,15 @@ export interface CampaignOptions {
   /** Devices that report each second under a rule of silence; a tenth of them falls silent in a round. */
   readonly heartbeats: number;
   readonly seed: number;
+  /** Two instances over one Redis, which is killed, too. */
+  readonly shared?: boolean;
   readonly log: (line: string) => void;
 }
 
 export interface CampaignResult {
-  readonly kills: { service: number; receiver: number };
+  readonly kills: Readonly<Record<string, number>>;
+  /** From the death of the instance that decided to the next one's being there, ms; of two instances. */
+  readonly takeoversMs: readonly number[];
   readonly transitions: number;
   readonly messages: number;
   /** Messages that came more than once, under the same id: a receiver knows them. */
@@ -60,7 +65,7 @@ class Campaign {
   readonly #directory = mkdtempSync(join(tmpdir(), "sluice-alert-kills-"));
   readonly #file = join(this.#directory, "received.ndjson");
   readonly #receiverPort = findFreePort();
-  readonly #kills = { service: 0, receiver: 0 };
+  readonly #kills: Record<string, number> = {};
   readonly #killedAt: number[] = [];
   readonly #acknowledged = new Map<string, number>();
   /** What has to be told, in order. */
@@ -69,21 +74,21 @@ class Campaign {
   readonly #read: Line[] = [];
   readonly #seen = new Map<string, Set<string>>();
   #readBytes = 0;
-  #service: Service;
+  readonly #services: Services;
   #receiver: Bun.Subprocess;
   #beating = true;
   #beats: Promise<void> = Promise.resolve();
 
-  private constructor(options: CampaignOptions, service: Service) {
+  private constructor(options: CampaignOptions, services: Services) {
     this.#options = options;
     this.#random = createRandom(options.seed);
-    this.#service = service;
+    this.#services = services;
     this.#receiver = this.#startReceiver();
   }
 
   static async start(options: CampaignOptions): Promise<Campaign> {
-    const campaign = new Campaign(options, await startService(environment));
-    const api = alertsOf(campaign.#service);
+    const campaign = new Campaign(options, await (options.shared ? startShared : startAlone)(environment));
+    const api = alertsOf(campaign.#services.one);
     const url = `http://127.0.0.1:${campaign.#receiverPort}/`;
     await api.createChannel({ name: "c", kind: "webhook", url, grouping });
     await api.createRule({
@@ -158,10 +163,11 @@ class Campaign {
       if (times > (expected.get(name) ?? 0))
         faults.push(`false: ${name}, ${times} instead of ${expected.get(name) ?? 0}`);
     for (const [name, times] of expected) if (times > (counts.get(name) ?? 0)) faults.push(`missed: ${name}`);
-    const left = await alertsOf(this.#service).list();
+    const left = await alertsOf(this.#services.one).list();
     for (const { device_id, state } of left) faults.push(`left over: ${device_id} ${state}`);
     return {
       kills: this.#kills,
+      takeoversMs: this.#services.takeovers.map(Math.round),
       transitions: this.#expected.length,
       messages: messages.size,
       repeated: lines.length - messages.size,
@@ -175,7 +181,7 @@ class Campaign {
     await this.#beats;
     this.#receiver.kill("SIGKILL");
     await this.#receiver.exited;
-    await this.#service.dispose();
+    await this.#services.dispose();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
@@ -193,7 +199,7 @@ class Campaign {
     const dice = this.#random();
     if (dice < 0.75) await this.#killService();
     if (dice > 0.5) {
-      this.#kills.receiver++;
+      this.#count("receiver");
       this.#receiver.kill("SIGKILL");
       await this.#receiver.exited;
       await Bun.sleep(this.#random() * 1_000);
@@ -202,11 +208,13 @@ class Campaign {
   }
 
   async #killService(): Promise<void> {
-    this.#kills.service++;
     this.#killedAt.push(Date.now());
-    await this.#service.kill();
-    this.#service = await this.#service.restart(environment);
+    this.#count(await this.#services.kill(this.#random));
     this.#killedAt.push(Date.now());
+  }
+
+  #count(killed: string): void {
+    this.#kills[killed] = (this.#kills[killed] ?? 0) + 1;
   }
 
   #choose(prefix: string, of: number, count: number): string[] {
@@ -234,7 +242,7 @@ class Campaign {
   async #post(events: unknown[], key?: string): Promise<number> {
     try {
       const headers = key === undefined ? {} : { "Idempotency-Key": key };
-      return (await this.#service.ingest(events, { headers: headers as Record<string, string> })).status;
+      return (await this.#services.one.ingest(events, { headers: headers as Record<string, string> })).status;
     } catch (error) {
       // It is down; the device tries again.
       if (error instanceof Error) return 0;
@@ -286,13 +294,13 @@ class Campaign {
       },
       settleMs,
     ).catch(async (error) => {
-      const list = await alertsOf(this.#service).list("?limit=5");
-      throw new Error(`${String(error)}; now ${JSON.stringify(list)}; ${this.#service.log().slice(-2_000)}`);
+      const list = await alertsOf(this.#services.one).list("?limit=5");
+      throw new Error(`${String(error)}; now ${JSON.stringify(list)}; ${this.#services.log()}`);
     });
   }
 
   async #history(): Promise<AlertHistory["transitions"]> {
-    const api = alertsOf(this.#service);
+    const api = alertsOf(this.#services.one);
     const all: AlertHistory["transitions"] = [];
     for (let cursor: string | null = ""; cursor !== null && all.length < 100_000; ) {
       const from: string = cursor === "" ? "" : `&cursor=${cursor}`;
@@ -339,6 +347,7 @@ if (import.meta.main) {
     devices: numberAfter("--devices", 10_000),
     heartbeats: numberAfter("--heartbeats", 1_000),
     seed: numberAfter("--seed", 1),
+    shared: process.argv.includes("--redis"),
     log: (line) => console.log(line),
   });
   console.log(

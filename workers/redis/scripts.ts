@@ -8,6 +8,7 @@ import { defineScript } from "./connection.ts";
  *   open:SHARD         hash: the cut that is appended to: cut, rows, bytes, since, first, last
  *   sealed:SHARD       list of cuts that never change again, oldest first: "cut first last rows bytes since"
  *   stored             hash: SHARD → newest cut that is in ClickHouse; cuts are stored in order
+ *   trimmed            hash: SHARD → newest entry that is no longer in the stream, because it is in ClickHouse
  *   inflight           hash: SHARD → cut whose insert may be under way
  *   lease:SHARD        who may insert and commit, for as long as the key lives
  *   splits:SHARD:CUT   set of ranges that ClickHouse refused
@@ -218,6 +219,7 @@ for _, entry in ipairs(redis.call('XRANGE', stream, '-', last)) do redis.call('U
 local ms, seq = string.match(last, '^(%d+)-(%d+)$')
 redis.call('XTRIM', stream, 'MINID', ms .. '-' .. string.format('%d', seq + 1))
 redis.call('LPOP', sealed)
+redis.call('HSET', p .. 'trimmed', shard, last)
 redis.call('HSET', p .. 'stored', shard, cut)
 redis.call('HDEL', p .. 'inflight', shard)
 redis.call('DEL', p .. 'splits:' .. shard .. ':' .. cut)

@@ -45,6 +45,7 @@ function setUp(rules: Rule[], options: { intervalMs?: number | null; jitters?: b
         },
         reading: () => ({ storeLagSeconds: 0, isClickHouseUsable: true, deadLetters: 0, journalUsed: 0, refused: 0 }),
         accepting: () => accepting,
+        heardUntilMs: () => nowMs,
         send: async (outgoing) => {
           messages.push(outgoing);
           return { ok: true };

@@ -30,6 +30,8 @@ export interface AlertCenterDeps {
   readonly reading: () => PipelineReading;
   /** Devices can deliver now. */
   readonly accepting: () => boolean;
+  /** Up to when all events are known that were durable by then: nothing is due before. */
+  readonly heardUntilMs: () => number;
   readonly send: (outgoing: Outgoing) => Promise<Attempt>;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -134,7 +136,7 @@ export class AlertCenter {
 
   /** Nothing is watched and nothing waits: a tick does nothing. */
   get isIdle(): boolean {
-    return this.registry.rules.size === 0 && this.#transitions.length === 0;
+    return this.registry.rules.size === 0 && this.isWritten;
   }
 
   /**
@@ -164,6 +166,11 @@ export class AlertCenter {
     this.#phase = "open";
   }
 
+  /** Everything that was decided is committed. */
+  get isWritten(): boolean {
+    return this.#transitions.length === 0;
+  }
+
   get isJudgingSilence(): boolean {
     return this.#phase === "judging";
   }
@@ -180,8 +187,9 @@ export class AlertCenter {
     const nowMs = this.#deps.now();
     this.#stalls.tick(nowMs, this.#phase === "judging" && this.#deps.accepting());
     if (this.isIdle && !this.#isChanged && this.#notifier.nextDueMs > nowMs) return;
-    this.evaluator.advance(nowMs, deadlinesPerTick);
-    if (this.#phase === "judging") this.#silence.tick(nowMs, deadlinesPerTick);
+    const heardMs = Math.min(nowMs, this.#deps.heardUntilMs());
+    this.evaluator.advance(heardMs, deadlinesPerTick);
+    if (this.#phase === "judging") this.#silence.tick(heardMs, deadlinesPerTick);
     if (!this.#pipeline.isIdle && nowMs - this.#readMs >= readingMs) {
       this.#readMs = nowMs;
       this.#pipeline.read(this.#deps.reading(), nowMs);
@@ -304,7 +312,7 @@ export class AlertCenter {
     }
     const posted = this.postOffice.post(messages, nowMs);
     this.#commit([...changes, ...posted.changes]);
-    posted.dispatch();
+    this.#deps.repository.whenDurable(posted.dispatch);
     if (batch.length > 0) this.#isChanged = true;
     this.#tellChange(nowMs);
   }

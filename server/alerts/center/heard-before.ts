@@ -31,7 +31,13 @@ export class HeardBefore implements DeviceDirectory {
       { oldest: sinceMs - skewMs, since: sinceMs, started: startedMs, limit: devicesMax },
       AbortSignal.timeout(30_000),
     );
-    while (!reader.done) this.#heard.set(reader.string(), reader.int64());
+    while (!reader.done) this.hear(reader.string(), reader.int64());
+  }
+
+  /** Heard now, of which the directory will know later. */
+  hear(deviceId: string, atMs: number): void {
+    const known = this.#heard.get(deviceId);
+    if (known === undefined ? this.#heard.size < devicesMax : atMs > known) this.#heard.set(deviceId, atMs);
   }
 
   get isKnown(): boolean {

@@ -5,14 +5,16 @@ import type { Post } from "./http-post.ts";
 export interface SenderDeps {
   readonly post: Post;
   /** Null: SMTP_URL is not set. */
-  readonly mail: ((outgoing: Outgoing) => Promise<Attempt>) | null;
-  readonly push: (outgoing: Outgoing) => Promise<Attempt>;
+  readonly mail: Sender | null;
+  readonly push: Sender;
 }
 
 const timeouts: ReadonlySet<number> = new Set([408, 425, 429]);
 
+export type Sender = (outgoing: Outgoing) => Promise<Attempt>;
+
 /** One attempt by whatever way the channel's kind goes. */
-export function createSender({ post, mail, push }: SenderDeps): (outgoing: Outgoing) => Promise<Attempt> {
+export function createSender({ post, mail, push }: SenderDeps): Sender {
   return async (outgoing) => {
     const { kind } = outgoing.channel;
     if (kind === "web_push") return push(outgoing);

@@ -41,10 +41,11 @@ export interface Repository {
   pushes(): PushRecord[];
   fact(name: string): string | null;
   transitions(query: TransitionQuery): { sequence: number; transition: TransitionRecord }[];
-  hasTransition(id: string): boolean;
   audit(limit: number): AuditRecord[];
-  /** All of them, or none; durable when it returns. */
+  /** All of them, or none; durable when it returns, or with several instances once `whenDurable` says so. */
   commit(changes: readonly RowChange[]): void;
+  /** Runs once everything that was committed is durable, at once where it is. Never, where another instance has taken over. */
+  whenDurable(run: () => void): void;
   /** Rows for history are numbered in the order in which they are made. */
   readonly make: ChangeMaker;
   /** Changes that forget the oldest history, when there is more than is kept. */
@@ -70,9 +71,15 @@ interface BodyRow {
   body: string;
 }
 
-export function createRepository(store: Store): Repository {
+export interface RepositoryOptions {
+  readonly transitionsMax: number;
+  readonly write: (changes: readonly RowChange[]) => void;
+  readonly whenDurable: (run: () => void) => void;
+}
+
+export function createRepository(store: Store, options: Partial<RepositoryOptions> = {}): Repository {
   const { database } = store;
-  const write = createRowWriter(store);
+  const write = options.write ?? createRowWriter(store);
   const maxOf = (table: string): number =>
     database.query<{ top: number | null }, []>(`SELECT max(sequence) AS top FROM ${table}`).get()?.top ?? 0;
   let nextTransition = maxOf("alert_transitions") + 1;
@@ -130,13 +137,13 @@ export function createRepository(store: Store): Repository {
         .all(...values, query.limit)
         .map(({ sequence, body }) => ({ sequence, transition: JSON.parse(body) as TransitionRecord }));
     },
-    hasTransition: (id) => database.query("SELECT 1 FROM alert_transitions WHERE id = ?").get(id) !== null,
     audit: (limit) =>
       database
         .query<BodyRow, [number]>("SELECT body FROM alert_audit ORDER BY sequence DESC LIMIT ?")
         .all(limit)
         .map(({ body }) => JSON.parse(body) as AuditRecord),
     commit: write,
+    whenDurable: options.whenDurable ?? ((run) => run()),
     expired() {
       const oldest = (table: "alert_transitions" | "alert_audit", next: number, max: number): RowChange[] =>
         database
@@ -144,7 +151,7 @@ export function createRepository(store: Store): Repository {
           .all(next - max)
           .map(({ sequence }) => ({ table, remove: { sequence } }));
       return [
-        ...oldest("alert_transitions", nextTransition, transitionsMax),
+        ...oldest("alert_transitions", nextTransition, options.transitionsMax ?? transitionsMax),
         ...oldest("alert_audit", nextAudit, auditMax),
       ];
     },

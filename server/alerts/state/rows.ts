@@ -25,8 +25,11 @@ export type RowChange =
   | { readonly table: Table; readonly update: Row; readonly where: Row }
   | { readonly table: Table; readonly remove: Row };
 
-/** Applies changes in one transaction. */
-export function createRowWriter(store: Store): (changes: readonly RowChange[]) => void {
+/** Applies changes in one transaction. `before` sees each just before it is applied. */
+export function createRowWriter(
+  store: Store,
+  before: (change: RowChange) => void = () => undefined,
+): (changes: readonly RowChange[]) => void {
   const statements = new Map<string, ReturnType<Store["database"]["prepare"]>>();
 
   function run(sql: string, values: SQLQueryBindings[]): void {
@@ -65,7 +68,10 @@ export function createRowWriter(store: Store): (changes: readonly RowChange[]) =
   return (changes) => {
     if (changes.length === 0) return;
     store.transaction(() => {
-      for (const change of changes) apply(change);
+      for (const change of changes) {
+        before(change);
+        apply(change);
+      }
     });
   };
 }
