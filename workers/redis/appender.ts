@@ -11,6 +11,11 @@ import { RowSplitter } from "./shards.ts";
 
 /** Appends on their way at once: while Redis flushes one, the next is on the wire. */
 const underWayMax = 4;
+/**
+ * While one is on its way another one follows only with this much: what waits for its answer instead is larger then, and each
+ * append costs Redis 0.1 ms. So single events are as many to an append as come during a flush, as they are on disk.
+ */
+const worthAheadBytes = 64 * 2 ** 10;
 /** An append whose answer was lost is asked for again for this long; then it is refused, and revoked as soon as that is possible. */
 const uncertainMaxMs = 2_000;
 const doubtTickMs = 50;
@@ -91,7 +96,9 @@ export class Appender {
     if (this.#isDraining) return;
     this.#isDraining = true;
     try {
+      this.#answer();
       while (this.#appends.length < (this.#isUp ? underWayMax : revocationsMax)) {
+        if (this.#isUp && this.#appends.length > 0 && this.#deps.ring.waitingBytes < worthAheadBytes) break;
         const gathered = this.#gather();
         if (gathered === null) {
           if (this.#deps.ring.trySleep()) break;

@@ -15,6 +15,7 @@ import { defineScript } from "./connection.ts";
  *   appends:INSTANCE   hash: number of an append → its outcome, for the newest few
  *   key:NAME           an idempotency key: "p" + instance while under way, "a" + answer for an hour
  *   gate, gate-since, gate-rest   who reads the rollups now: no insert begins meanwhile
+ *   page:ID            rows of many entries in one piece, for whoever inserts them: neither logged nor replicated, soon gone
  *
  * A batch is a cut, and its token journal id, shard and cut. Whoever holds the lease inserts the oldest sealed cut.
  */
@@ -22,6 +23,11 @@ export const keyPrefix = "{sluice}:";
 
 /** How many outcomes of appends are remembered for each instance: more than can be under way at once. */
 export const appendsRemembered = 64;
+
+/** Bounds of what is joined at a time: 0.3 ms of Redis's, and of its memory for as long as it is read. */
+const entriesPerPage = 256;
+const pageBytesMax = 256 * 2 ** 10;
+const pageLifeMs = 10_000;
 
 const clock = `
 local t = redis.call('TIME')
@@ -52,7 +58,8 @@ local done = p .. 'appends:' .. ARGV[2]
 local known = redis.call('HGET', done, ARGV[3])
 if known then return known end
 local journal = p .. 'journal'
-if redis.call('HGET', journal, 'id') ~= ARGV[1] then return 'foreign' end
+local j = redis.call('HMGET', journal, 'id', 'bytes', 'durable')
+if j[1] ~= ARGV[1] then return 'foreign' end
 local keys = tonumber(ARGV[8])
 local at = 9 + 2 * keys
 for i = 9, at - 1, 2 do
@@ -64,31 +71,30 @@ for i = at, #ARGV, 4 do
   bytes = bytes + #ARGV[i + 3]
   rows = rows + ARGV[i + 1]
 end
-if tonumber(redis.call('HGET', journal, 'bytes') or '0') + bytes > tonumber(ARGV[4]) then return 'full' end
+if (j[2] or 0) + bytes > tonumber(ARGV[4]) then return 'full' end
 local answer, seen = { 'ok' }, {}
 for i = at, #ARGV, 4 do
   local shard, n, size = ARGV[i], tonumber(ARGV[i + 1]), #ARGV[i + 3]
   local open = p .. 'open:' .. shard
-  redis.call('HSETNX', open, 'cut', 1)
-  local o = redis.call('HMGET', open, 'rows', 'bytes', 'since')
-  local had = tonumber(o[1] or '0')
-  if had > 0 and not seen[shard] and (had + n > tonumber(ARGV[5]) or o[2] + size > tonumber(ARGV[6]) or now - o[3] >= tonumber(ARGV[7])) then
+  local o = redis.call('HMGET', open, 'cut', 'rows', 'bytes', 'since')
+  local cut, had, held = o[1] or 1, tonumber(o[2] or 0), tonumber(o[3] or 0)
+  if had > 0 and not seen[shard] and (had + n > tonumber(ARGV[5]) or held + size > tonumber(ARGV[6]) or now - o[4] >= tonumber(ARGV[7])) then
     seal(shard)
-    had = 0
+    cut, had, held = cut + 1, 0, 0
   end
   -- An append has one cut in each shard: its partials are of that one.
   seen[shard] = true
   local id = redis.call('XADD', p .. 's:' .. shard, '*', 'n', n)
   redis.call('SET', p .. 'r:' .. shard .. ':' .. id, ARGV[i + 3])
-  if had == 0 then redis.call('HSET', open, 'first', id, 'since', now) end
-  redis.call('HSET', open, 'last', id)
-  redis.call('HINCRBY', open, 'rows', n)
-  redis.call('HINCRBY', open, 'bytes', size)
-  answer[#answer + 1] = shard .. ':' .. redis.call('HGET', open, 'cut') .. ':' .. id .. ':' .. ARGV[i + 2]
+  if had == 0 then
+    redis.call('HSET', open, 'cut', cut, 'rows', n, 'bytes', size, 'last', id, 'first', id, 'since', now)
+  else
+    redis.call('HSET', open, 'rows', had + n, 'bytes', held + size, 'last', id)
+  end
+  answer[#answer + 1] = shard .. ':' .. cut .. ':' .. id .. ':' .. ARGV[i + 2]
 end
 for i = 9, at - 1, 2 do redis.call('SET', p .. 'key:' .. ARGV[i], 'a' .. ARGV[i + 1], 'PX', 3600000) end
-redis.call('HINCRBY', journal, 'bytes', bytes)
-redis.call('HINCRBY', journal, 'durable', rows)
+redis.call('HSET', journal, 'bytes', (j[2] or 0) + bytes, 'durable', (j[3] or 0) + rows)
 local text = table.concat(answer, ' ')
 redis.call('HSET', done, ARGV[3], text)
 redis.call('HDEL', done, ARGV[3] - ${appendsRemembered})
@@ -199,6 +205,36 @@ local batch = redis.call('LINDEX', sealed, 0)
 local cut = string.match(batch, '^%d+')
 redis.call('HSET', p .. 'inflight', shard, cut)
 return 'batch ' .. batch .. '|' .. table.concat(redis.call('SMEMBERS', p .. 'splits:' .. shard .. ':' .. cut), ' ')`);
+
+/**
+ * shard, first entry, last entry, rows to skip, page → "NEWEST SKIPPED ROWS KEY": the entries up to NEWEST, of which the first
+ * SKIPPED rows were only counted, and ROWS are in KEY; "" when there are none, "gone ENTRY" when its rows are. One read of many
+ * entries costs as much as one of one: after single events an entry holds some ten rows. A large entry is read where it is.
+ */
+export const joinPage = defineScript(`${clock}
+local r = p .. 'r:' .. ARGV[1] .. ':'
+local skipped, rows, bytes, newest, parts = 0, 0, 0, nil, {}
+for _, entry in ipairs(redis.call('XRANGE', p .. 's:' .. ARGV[1], ARGV[2], ARGV[3], 'COUNT', ${entriesPerPage})) do
+  local n = tonumber(entry[2][2])
+  if rows == 0 and skipped + n <= tonumber(ARGV[4]) then
+    skipped = skipped + n
+  else
+    local size = redis.call('STRLEN', r .. entry[1])
+    if size == 0 then return 'gone ' .. entry[1] end
+    if rows > 0 and bytes + size > ${pageBytesMax} then break end
+    parts[#parts + 1], rows, bytes = r .. entry[1], rows + n, bytes + size
+  end
+  newest = entry[1]
+end
+if not newest then return '' end
+local key = parts[1] or ''
+if #parts > 1 then
+  for i, part in ipairs(parts) do parts[i] = redis.call('GET', part) end
+  key = ARGV[5]
+  redis.set_repl(redis.REPL_NONE)
+  redis.call('SET', key, table.concat(parts), 'PX', ${pageLifeMs})
+end
+return table.concat({ newest, skipped, rows, key }, ' ')`);
 
 /** instance, shard, cut, range → "ok" or "lost" */
 export const split = defineScript(`${clock}

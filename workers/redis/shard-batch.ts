@@ -1,21 +1,21 @@
 import { Readable } from "node:stream";
+import { textOf } from "../../base/error-text.ts";
 import { RowBinaryReader, skipRow } from "../../contract/row.ts";
 import { BatchProgress, recordName } from "../journal/batch-progress.ts";
 import type { Batch, RowRange } from "../journal/journal.ts";
 import type { RedisConnection } from "./connection.ts";
-import { keyPrefix } from "./scripts.ts";
+import { joinPage, keyPrefix } from "./scripts.ts";
 
 /** A sealed cut of a shard, as `take` hands it out. */
 export interface RedisBatch extends Batch {
   readonly cut: number;
 }
 
-const entriesPerPage = 256;
-
 export interface BatchSource {
   readonly redis: RedisConnection;
   readonly journalId: string;
   readonly shard: number;
+  readonly randomId: () => string;
   /** Puts this on record, durably and as the lease's holder. */
   readonly record: (cut: number, name: string) => Promise<void>;
   /** Redis did not give the rows of a body: it is away, or another writer has stored them. What was read fails, too. */
@@ -50,64 +50,67 @@ export function parseBatch(source: BatchSource, text: string): RedisBatch {
 }
 
 async function* readRows(
-  { redis, shard, onUnreadable }: BatchSource,
+  source: BatchSource,
   first: string,
   last: string,
   { from, to }: RowRange,
 ): AsyncGenerator<Uint8Array> {
-  const unreadable = (error: unknown): Error => {
-    const failure = error instanceof Error ? error : new Error(String(error));
-    onUnreadable(failure.message);
-    return failure;
+  const unreadable = (error: unknown): never => {
+    source.onUnreadable(textOf(error));
+    throw error;
   };
-  // Not around the yields: what the reader of the body throws in there is no failure of Redis's.
-  const asked = <T>(answer: Promise<T>): Promise<T> =>
-    answer.catch((error: unknown) => {
-      throw unreadable(error);
-    });
-  const entries = readEntries(redis, `${keyPrefix}s:${shard}`, first, last);
+  const pageKey = `${keyPrefix}page:${source.randomId()}`;
+  let isJoined = false;
+  let next = first;
   let row = 0;
-  for (;;) {
-    const { value: entry, done } = await asked(entries.next());
-    if (done) break;
-    if (row >= to) return;
-    const start = row;
-    row += entry.rows;
-    if (row <= from) continue;
-    const bytes = await asked(redis.bytes(`${keyPrefix}r:${shard}:${entry.id}`));
-    if (bytes === null) {
-      throw unreadable(`the rows of entry ${entry.id} of shard ${shard} are gone: another writer has stored them`);
+  try {
+    while (row < to) {
+      const request = { first: next, last, skip: Math.max(0, from - row), pageKey };
+      // Not around the yield: what the reader of the body throws in there is no failure of Redis's.
+      const page = await readPage(source, request).catch(unreadable);
+      if (page === null) {
+        return unreadable(new Error(`the batch has ${row} rows, ${to} were expected: another writer has stored it`));
+      }
+      isJoined ||= page.isJoined;
+      const start = row + page.skipped;
+      row = start + page.rows;
+      next = `(${page.newest}`;
+      if (page.rows > 0) yield rowsWithin(page.bytes, { from: from - start, to: to - start }, page.rows);
     }
-    if (start >= from && row <= to) {
-      yield bytes;
-      continue;
-    }
-    const reader = new RowBinaryReader(bytes);
-    for (let skipped = start; skipped < from; skipped++) skipRow(reader);
-    const begin = reader.offset;
-    for (let taken = Math.max(start, from); taken < Math.min(row, to); taken++) skipRow(reader);
-    yield bytes.subarray(begin, reader.offset);
-  }
-  if (row < to) {
-    throw unreadable(`the batch has ${row} rows, ${to} were expected: another writer has stored it`);
+  } finally {
+    if (isJoined) source.redis.call("UNLINK", [pageKey]).catch(() => undefined);
   }
 }
 
-async function* readEntries(
-  redis: RedisConnection,
-  stream: string,
-  first: string,
-  last: string,
-): AsyncGenerator<{ id: string; rows: number }> {
-  let from = first;
-  for (;;) {
-    const page = (await redis.call("XRANGE", [stream, from, last, "COUNT", String(entriesPerPage)])) as [
-      string,
-      string[],
-    ][];
-    for (const [id, fields] of page) yield { id, rows: Number(fields[1]) };
-    const newest = page[page.length - 1];
-    if (newest === undefined || page.length < entriesPerPage) return;
-    from = `(${newest[0]}`;
-  }
+interface Page {
+  readonly newest: string;
+  /** Rows before those in `bytes`. */
+  readonly skipped: number;
+  readonly rows: number;
+  readonly bytes: Uint8Array;
+  readonly isJoined: boolean;
+}
+
+/** Null: there are no more entries. */
+async function readPage(
+  { redis, shard }: BatchSource,
+  { first, last, skip, pageKey }: { first: string; last: string; skip: number; pageKey: string },
+): Promise<Page | null> {
+  const text = String(await redis.script(joinPage, [String(shard), first, last, String(skip), pageKey]));
+  if (text === "") return null;
+  const [newest = "", skipped = "", rows = "", key = ""] = text.split(" ");
+  const bytes = newest === "gone" ? null : key === "" ? new Uint8Array(0) : await redis.bytes(key);
+  if (bytes === null) throw new Error(`rows of shard ${shard} are gone: another writer has stored them`);
+  return { newest, skipped: Number(skipped), rows: Number(rows), bytes, isJoined: key === pageKey };
+}
+
+/** The part of `bytes`, which hold `rowCount` rows, that a range covers. */
+function rowsWithin(bytes: Uint8Array, { from, to }: RowRange, rowCount: number): Uint8Array {
+  if (from <= 0 && to >= rowCount) return bytes;
+  const reader = new RowBinaryReader(bytes);
+  let row = 0;
+  for (; row < from; row++) skipRow(reader);
+  const begin = reader.offset;
+  for (; row < Math.min(to, rowCount); row++) skipRow(reader);
+  return bytes.subarray(begin, reader.offset);
 }

@@ -39,11 +39,12 @@ export class ShardLoop {
     this.#shard = shard;
     this.#options = options;
     this.#probing = new Probing(deps.inserter, () => performance.now());
-    const { redis, journalId, instance } = deps;
+    const { redis, journalId, instance, randomId } = deps;
     this.#source = {
       redis,
       journalId,
       shard,
+      randomId,
       onUnreadable: (reason) => {
         this.#unreadable = reason;
       },
