@@ -1,4 +1,4 @@
-import { type Fault, faults, mend } from "./faults.ts";
+import { type Fault, faults, mend, startWithNoRoom } from "./faults.ts";
 import { recordHistory } from "./history-clients.ts";
 import { runLoad } from "./load.ts";
 import { createRandom, type Random } from "./random.ts";
@@ -84,6 +84,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
         rig = await createRig({
           mode,
           journalOnSmallDisk: options.only ? options.only === "disk-full" : own.chance(0.5),
+          dataOnSmallDisk: options.only === startWithNoRoom,
           ...(options.sabotage ? { sabotage: options.sabotage } : {}),
         });
         rigRounds = 0;
@@ -97,7 +98,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
       const history = recordHistory(rig, own.fork(), { prefix: `h${round}`, overMs: loadMs });
       try {
         // A sabotage is noticed without it, and sooner.
-        await runRound(rig, own, chosen, `r${round}`, options.sabotage ? 0 : poisonShare);
+        // And a dead letter needs room.
+        const noPoison = options.sabotage !== undefined || options.only === startWithNoRoom;
+        await runRound(rig, own, chosen, `r${round}`, noPoison ? 0 : poisonShare);
       } catch (error) {
         found.push(error instanceof Error ? error.message : String(error));
         await mend(rig);

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readdirSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../../testing/until.ts";
 import type { InsertFault } from "./fault-proxy.ts";
@@ -216,6 +216,45 @@ const storeFaults: readonly Fault[] = [
   },
 ];
 
+/** A campaign of its own: `--only start-with-no-room`. */
+export const startWithNoRoom = "start-with-no-room";
+
+const noRoom: Fault = {
+  name: startWithNoRoom,
+  group: "process",
+  modes: both,
+  unavailable: (rig) => (rig.smallDataDisk === null ? `only with --only ${startWithNoRoom}, and as root` : undefined),
+  /** Killed, and nothing is left of the disk: it starts all the same, once or twice, and drains what it has. */
+  async run(rig, random) {
+    const directory = rig.smallDataDisk as string;
+    const ballast = join(directory, "ballast");
+    for (let starts = random.integer(1, 2); starts > 0; starts--) {
+      await rig.service.kill();
+      fill(directory, ballast, 0);
+      await restartService(rig);
+      await Bun.sleep(random.integer(100, 600));
+      expectNoDrafts(rig);
+    }
+    // The embedded engine's own files are on the full disk: it waits. Another ClickHouse takes everything meanwhile.
+    if (rig.mode === "external") await until("the journal drains", () => isDrained(rig), 30_000);
+    rmSync(ballast, { force: true });
+    await until("what is left drains", () => isDrained(rig), 60_000);
+    expectNoDrafts(rig);
+  },
+};
+
+async function isDrained(rig: Rig): Promise<boolean> {
+  const { pending } = (await rig.get("/api/pipeline")) as { pending: number };
+  return pending === 0;
+}
+
+/** A file that was to replace another one, and did not. */
+function expectNoDrafts(rig: Rig): void {
+  const names = readdirSync(rig.dataDir, { recursive: true, encoding: "utf8" });
+  const drafts = names.filter((name) => name.endsWith(".new"));
+  if (drafts.length > 0) throw new Error(`left behind: ${drafts.join(", ")}`);
+}
+
 const diskFaults: readonly Fault[] = [
   {
     name: "disk-full",
@@ -289,6 +328,7 @@ const clockFaults: readonly Fault[] = [
 ];
 
 export const faults: readonly Fault[] = [
+  noRoom,
   ...processFaults,
   ...networkFaults,
   ...storeFaults,
@@ -364,6 +404,7 @@ export async function mend(rig: Rig): Promise<void> {
   const pid = rig.enginePid();
   if (pid !== null) process.kill(pid, "SIGCONT");
   if (rig.smallJournalDisk) rmSync(join(rig.smallJournalDisk, "ballast"), { force: true });
+  if (rig.smallDataDisk) rmSync(join(rig.smallDataDisk, "ballast"), { force: true });
   setImmutable(join(rig.dataDir, "journal"), false);
   if (rig.engine?.pid === null) rig.engine.spawn();
   if (rig.service.pid === null) rig.service.spawn();

@@ -19,12 +19,16 @@ export interface RigOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Put the journal on a small file system of its own, so that it can be filled. Needs root. */
   readonly journalOnSmallDisk?: boolean;
+  /** The whole data directory instead. */
+  readonly dataOnSmallDisk?: boolean;
 }
 
 /** Times of the campaign's settings, for faults that have to last longer. */
 export const insertTimeoutMs = 2_000;
 export const shutdownTimeoutMs = 2_000;
 const smallDisk = "size=12m,nr_inodes=4096";
+/** The embedded engine's files are on it too. */
+const smallDataDisk = "size=256m,nr_inodes=65536";
 const password = "faults";
 /** A machine may be busy with other things; the engine itself takes milliseconds. */
 const queryTimeoutMs = 60_000;
@@ -43,6 +47,8 @@ export interface Rig {
   readonly ledger: Ledger;
   /** Null where the journal shares the disk of everything else. */
   readonly smallJournalDisk: string | null;
+  /** Null where the data directory is on the disk of everything else. */
+  readonly smallDataDisk: string | null;
   enginePid(): number | null;
   /** Milliseconds added to the service's wall clock. */
   setClock(offsetMs: number): void;
@@ -66,8 +72,10 @@ export async function createRig(options: RigOptions): Promise<Rig> {
   const directory = mkdtempSync(join(tmpdir(), "sluice-faults-"));
   const dataDir = join(directory, "data");
   const journalDirectory = join(dataDir, "journal");
+  mkdirSync(dataDir, { recursive: true });
+  const dataMounted = options.dataOnSmallDisk === true && mountSmallDisk(dataDir, smallDataDisk);
   mkdirSync(journalDirectory, { recursive: true });
-  const mounted = options.journalOnSmallDisk === true && mountSmallDisk(journalDirectory);
+  const mounted = options.journalOnSmallDisk === true && mountSmallDisk(journalDirectory, smallDisk);
   const clockFile = join(directory, "clock");
   writeFileSync(clockFile, "0");
   const port = findFreePort();
@@ -143,6 +151,7 @@ export async function createRig(options: RigOptions): Promise<Rig> {
     proxy,
     ledger: new Ledger(),
     smallJournalDisk: mounted ? journalDirectory : null,
+    smallDataDisk: dataMounted ? dataDir : null,
     enginePid: () => (engine ? engine.pid : embeddedEnginePid(dataDir)),
     setClock(offsetMs) {
       clockWasStepped = true;
@@ -179,6 +188,7 @@ export async function createRig(options: RigOptions): Promise<Rig> {
     },
     remove() {
       if (mounted) spawnSync("umount", ["-l", journalDirectory]);
+      if (dataMounted) spawnSync("umount", ["-l", dataDir]);
       rmSync(directory, { recursive: true, force: true });
     },
   };
@@ -212,9 +222,9 @@ async function tables(rig: Rig): Promise<number> {
   return Number(row?.[0]);
 }
 
-function mountSmallDisk(directory: string): boolean {
+function mountSmallDisk(directory: string, options: string): boolean {
   if (process.getuid?.() !== 0) return false;
-  return spawnSync("mount", ["-t", "tmpfs", "-o", smallDisk, "sluice-faults", directory]).status === 0;
+  return spawnSync("mount", ["-t", "tmpfs", "-o", options, "sluice-faults", directory]).status === 0;
 }
 
 /** Makes a directory take no new names and lose none, root or not; false where the file system knows no such flag. */
