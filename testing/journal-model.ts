@@ -248,6 +248,7 @@ export class JournalModel {
       files: this.disk,
       directory,
       maxBytes: 1 << 20,
+      ownStatesRows: 1,
       nowMs: () => this.#nowMs,
       log: () => undefined,
       randomId: () =>

@@ -61,6 +61,7 @@ async function openOnDisk(options: WriterOptions): Promise<OpenedWriter> {
     files: realFiles,
     directory: options.journalDirectory,
     maxBytes: options.journalMaxBytes,
+    ownStatesRows: options.ownStatesRows,
     nowMs: Date.now,
     log,
   });

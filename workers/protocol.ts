@@ -28,6 +28,8 @@ export interface WriterOptions {
   readonly segmentMaxBytes: number;
   readonly flushIntervalMs: number;
   readonly segmentMaxAgeMs: number;
+  /** See `DiskJournalOptions`. */
+  readonly ownStatesRows: number;
   readonly insertTimeoutMs: number;
   readonly retentionDays: number;
   /** Inserts wait while less is free on the disk of `dataDirectory`; null: the tables are on another one. */

@@ -26,12 +26,13 @@ function startServer(known: readonly string[]) {
     async fetch(request) {
       const parameters = Object.fromEntries(new URL(request.url).searchParams);
       const text = await request.text();
+      const query = parameters.query ?? text;
       const headers = { "X-ClickHouse-Query-Id": parameters.query_id ?? "" };
       if (text.includes("system.settings") || parameters.query?.includes("system.settings")) {
         server.lookups++;
         return new Response(server.known.map((name) => `${JSON.stringify({ name })}\n`).join(""), { headers });
       }
-      server.inserts.push(parameters);
+      server.inserts.push({ ...parameters, query, bodyBytes: String(text.length) });
       return server.fails
         ? new Response("Code: 210. DB::Exception: gone. ", { status: 500, headers })
         : new Response("", { headers });
@@ -42,13 +43,13 @@ function startServer(known: readonly string[]) {
   return server;
 }
 
-function createBatch(): Batch {
+function createBatch(rowCount = 1): Batch {
   const encoder = new RowEncoder();
-  encoder.encode({ device_id: "a", event_type: "t" }, 1_000, 1_000);
+  for (let row = 0; row < rowCount; row++) encoder.encode({ device_id: "a", event_type: "t" }, 1_000, 1_000);
   const rows = encoder.bytes();
   return {
     token: "t",
-    rowCount: 1,
+    rowCount,
     bytes: rows.length,
     sinceMs: 0,
     epoch: 1,
@@ -64,7 +65,8 @@ function createStore(...urls: string[]) {
   const columns = createColumnMaker();
   const store = createRowStore({ urls, user: "default", password: "", database: "default" }, columns, 5_000);
   cleanups.push(() => store.close(), columns.stop);
-  const insert = (token: string): Promise<void> => store.insert({ batch: createBatch(), range: null }, token, 5_000);
+  const insert = (token: string, rowCount = 1): Promise<void> =>
+    store.insert({ batch: createBatch(rowCount), range: null }, token, 5_000);
   return { store, insert };
 }
 
@@ -96,4 +98,13 @@ test("a server that comes back as another release, and another replica, are aske
   store.failOver();
   await insert("c");
   expect(older.inserts.at(-1)).toMatchObject({ deduplicate_insert: "enable", insert_deduplication_token: "c" });
+});
+
+test("a small batch goes in as rows, a large one by columns", async () => {
+  const server = startServer([]);
+  const { insert } = createStore(server.url);
+  await insert("a", 49_999);
+  await insert("b", 50_000);
+  expect(server.inserts.map(({ query }) => /FORMAT (\w+)/.exec(query ?? "")?.[1])).toEqual(["RowBinary", "Native"]);
+  for (const { bodyBytes } of server.inserts) expect(Number(bodyBytes)).toBeGreaterThan(49_999);
 });

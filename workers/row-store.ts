@@ -15,7 +15,7 @@ import {
   readAll,
   requireClickHouse,
 } from "./clickhouse-client.ts";
-import type { ColumnMaker } from "./columns/column-maker.ts";
+import { type ColumnMaker, rowsIn } from "./columns/column-maker.ts";
 import type { MadeBlock, MadeColumns } from "./columns/protocol.ts";
 import type { BatchPart } from "./journal/journal.ts";
 
@@ -48,6 +48,9 @@ interface BlockInsert {
   readonly columns: readonly string[];
   readonly block: MadeBlock;
 }
+
+/** Smaller than this, a batch costs less as rows that ClickHouse parses and sorts than as columns that a thread of ours makes. */
+const columnsRowsMin = 50_000;
 
 const rollupColumns = [
   "time",
@@ -91,20 +94,39 @@ export function createRowStore(address: ClickHouseAddress, maker: ColumnMaker, r
   const pick = (from: readonly ClickHouseClient[]): ClickHouseClient => from[current % from.length] as ClickHouseClient;
   const client = (): ClickHouseClient => pick(clients);
 
-  async function insertBlock(
-    { table, columns, block }: BlockInsert,
+  const insertInto = (table: string, columns: readonly string[]): string =>
+    `INSERT INTO \`${address.database}\`.${table} (${columns.join(", ")})`;
+
+  function insertBlock({ table, columns, block }: BlockInsert, token: string, signal: AbortSignal): Promise<void> {
+    const target = insertInto(table, columns);
+    const statement =
+      block.kind === "file"
+        ? {
+            query: `${target} FROM INFILE '${block.path.replaceAll(/['\\]/g, "\\$&")}' COMPRESSION 'none' FORMAT Native`,
+          }
+        : { query: `${target} FORMAT Native`, values: Readable.from(block.pieces) };
+    return runInsert(statement, token, signal);
+  }
+
+  /** The rows as they lie in the journal; the views do the rest. */
+  async function insertRows({ batch, range }: BatchPart, token: string, signal: AbortSignal): Promise<void> {
+    const values = batch.body(range ?? undefined);
+    try {
+      await runInsert({ query: `${insertInto(eventTable, rowColumns)} FORMAT RowBinary`, values }, token, signal);
+    } finally {
+      values.destroy();
+    }
+  }
+
+  async function runInsert(
+    statement: { readonly query: string; readonly values?: Readable },
     token: string,
     signal: AbortSignal,
   ): Promise<void> {
     const insertClient = pick(insertClients);
     const pinned = await settings.of(client());
-    const target = `INSERT INTO \`${address.database}\`.${table} (${columns.join(", ")})`;
     const result = await insertClient.exec({
-      ...(block.kind === "file"
-        ? {
-            query: `${target} FROM INFILE '${block.path.replaceAll(/['\\]/g, "\\$&")}' COMPRESSION 'none' FORMAT Native`,
-          }
-        : { query: `${target} FORMAT Native`, values: Readable.from(block.pieces) }),
+      ...statement,
       abort_signal: signal,
       clickhouse_settings: { ...pinned, insert_deduplication_token: token, wait_end_of_query: 1 },
     });
@@ -138,16 +160,18 @@ export function createRowStore(address: ClickHouseAddress, maker: ColumnMaker, r
     },
     async insert(part, token, timeoutMs) {
       const wantsStates = handover !== null && part.batch.ownStates;
-      const made = await maker.make(part, { wantsStates, directory: handover });
+      // The form of the rows is free at each attempt; only the tokens are not, and they hang on `ownStates`.
+      const asRows = !wantsStates && rowsIn(part) < columnsRowsMin;
+      const made = asRows ? null : await maker.make(part, { wantsStates, directory: handover });
       const deadline = createDeadline(timeoutMs);
       try {
         await settings.checkShard(client());
-        await insertColumns(made, token, deadline.signal);
+        await (made === null ? insertRows(part, token, deadline.signal) : insertColumns(made, token, deadline.signal));
       } catch (error) {
         throw deadline.signal.aborted ? deadline.signal.reason : error;
       } finally {
         deadline.end();
-        await removeFiles(made);
+        if (made !== null) await removeFiles(made);
       }
     },
     async query(sql, timeoutMs) {

@@ -92,6 +92,7 @@ async function startThread(
         segmentMaxBytes: 1 << 20,
         flushIntervalMs: 10,
         segmentMaxAgeMs: 100,
+        ownStatesRows: 1,
         insertTimeoutMs,
         retentionDays: 90,
         diskReserveBytes: null,
@@ -278,6 +279,7 @@ test("a batch is sealed by its age although the wall clock is set back by a day"
     files: realFiles,
     directory,
     maxBytes: 1 << 20,
+    ownStatesRows: 1,
     nowMs: () => wallMs,
     log: () => undefined,
   });

@@ -36,6 +36,12 @@ export const batching = group("Batches and retention", {
     kind: duration("10ms", "1d"),
     help: "a batch is sealed after this long even while ClickHouse is away",
   },
+  ownStatesRows: {
+    variable: "OWN_STATES_ROWS",
+    fallback: "100000",
+    kind: integer(0, 10_000_000, " rows"),
+    help: "after a batch of at least so many rows, the next one's rollups are computed by Sluice, not by the embedded engine",
+  },
   insertTimeoutMs: {
     variable: "INSERT_TIMEOUT",
     fallback: "60",

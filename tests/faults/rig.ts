@@ -97,6 +97,8 @@ export async function createRig(options: RigOptions): Promise<Rig> {
       ...(options.sabotage ? { SABOTAGE: options.sabotage } : {}),
       FLUSH_INTERVAL: "0.05",
       SEGMENT_MAX_AGE: "0.5",
+      // Batches are small here; all but the first after an empty journal come with states.
+      OWN_STATES_ROWS: "1",
       AGGREGATION_INTERVAL: "0.2",
       STREAM_INTERVAL: "0.05",
       INSERT_TIMEOUT: String(insertTimeoutMs / 1000),

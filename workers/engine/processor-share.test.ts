@@ -98,20 +98,20 @@ describe("by autogroup", () => {
   test("one batch that takes long is a backlog, too, and the engine does not yield for a while", () => {
     const { share, advance, writes } = createFakeMachine();
     share.follow(1);
-    advance(249);
+    advance(1_999);
     share.follow(0);
     share.follow(1);
-    advance(249);
+    advance(1_999);
     expect(writes).toEqual([`0 ${path} 19`]);
     advance(1);
-    expect(writes).toEqual([`0 ${path} 19`, `499 ${path} 0`]);
+    expect(writes).toEqual([`0 ${path} 19`, `3999 ${path} 0`]);
     share.follow(0);
     advance(9_999);
     share.follow(1);
     expect(writes.length).toBe(2);
     advance(1);
     share.follow(0);
-    expect(writes.at(-1)).toBe(`10499 ${path} 19`);
+    expect(writes.at(-1)).toBe(`13999 ${path} 19`);
   });
 
   test("a question that waits for its answer is not made to wait longer", () => {

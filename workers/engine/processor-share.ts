@@ -46,7 +46,7 @@ const fullNice = 0;
 /** As many sealed batches are everyday: one is on its way into ClickHouse. */
 const everydayBatches = 1;
 /** A batch that is not stored after this long is a backlog, too, and the engine does not yield for a while. */
-const patienceMs = 250;
+const patienceMs = 2_000;
 const impatientMs = 10_000;
 /** The kernel takes one change of an autogroup in a tenth of a second from whoever is not root. */
 const changeIntervalMs = 100;

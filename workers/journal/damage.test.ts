@@ -20,6 +20,7 @@ async function open(disk: SimulatedDisk, randomSeed = seed) {
     files: disk,
     directory,
     maxBytes: 1 << 24,
+    ownStatesRows: 1,
     nowMs: () => nowMs,
     log: (level, message) => {
       if (level !== "info" && level !== "debug") messages.push(`${level}: ${message}`);

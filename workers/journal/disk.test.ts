@@ -69,6 +69,7 @@ const open = (options: Partial<DiskJournalOptions> = {}) =>
     files: realFiles,
     directory,
     maxBytes: 1 << 30,
+    ownStatesRows: 3,
     nowMs: () => nowMs,
     log: (level, message) => messages.push(`${level} ${message}`),
     ...options,
@@ -226,6 +227,22 @@ describe("the journal on a disk", () => {
     second.journal.append(group(0, 1));
     expect(filesWith(".notes")).toEqual([]);
     await second.journal.close();
+  });
+
+  test("the batch before decides whether a batch comes with states, and so it stays", async () => {
+    const { journal } = await open();
+    for (const count of [3, 2, 3, 1]) {
+      journal.append(group(0, count));
+      journal.seal();
+    }
+    expect(journal.sealed.map((batch) => batch.ownStates)).toEqual([false, true, false, true]);
+    await journal.close();
+    const again = (await open({ ownStatesRows: 1 })).journal;
+    expect(again.sealed.map((batch) => batch.ownStates)).toEqual([false, true, false, true]);
+    again.append(group(0, 1));
+    again.seal();
+    expect(again.sealed.at(-1)?.ownStates).toBe(true);
+    await again.close();
   });
 
   test("tokens never come again: not when everything was committed, not when the directory was wiped", async () => {

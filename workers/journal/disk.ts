@@ -20,6 +20,11 @@ export interface DiskJournalOptions {
   readonly directory: string;
   /** Segments and key logs together never take more. */
   readonly maxBytes: number;
+  /**
+   * A batch that follows one of at least so many rows is begun as one whose rollups are ours to make (`Batch.ownStates`): below,
+   * two more inserts cost more than the views do. That the batch before decides leaves nothing open once a batch has begun.
+   */
+  readonly ownStatesRows: number;
   readonly nowMs: () => number;
   readonly log: Log;
   /** 16 hexadecimal digits, never the same again. */
@@ -76,6 +81,7 @@ export class DiskJournal implements Journal {
   /** Notes of removed segments: they go after the removal is durable, since the segment could come back without them. */
   #orphanNotes: string[] = [];
   #unsyncedRemovals = 0;
+  #lastBatchRows = 0;
 
   constructor(options: DiskJournalOptions, found: RecoveredFiles) {
     this.#options = options;
@@ -83,6 +89,7 @@ export class DiskJournal implements Journal {
     this.#journalId = found.journalId;
     this.#nextNumber = found.nextSegmentNumber;
     this.#sealed = found.segments;
+    this.#lastBatchRows = found.segments.at(-1)?.rowCount ?? 0;
     this.#done = found.done;
     for (const segment of [...found.segments, ...found.done]) this.#segmentBytes += segment.fileBytes;
     this.#keyLog = new KeyLog({
@@ -208,7 +215,8 @@ export class DiskJournal implements Journal {
     const journalId = this.#requireJournalId();
     const number = this.#nextNumber++;
     const nonce = this.#randomId();
-    const identity = { kind: "segment", journalId, number, nonce, createdAtMs, ownStates: true } as const;
+    const ownStates = this.#lastBatchRows >= this.#options.ownStatesRows;
+    const identity = { kind: "segment", journalId, number, nonce, createdAtMs, ownStates } as const;
     const { bytes: headerBytes, seed } = encodeFileHeader(identity);
     const segment = new Segment(files, directory, segmentStem(number), { ...identity, seed });
     return { segment, file: files.open(segment.path, "create"), headerBytes, end: 0, inDoubt: false, ended: false };
@@ -278,7 +286,10 @@ export class DiskJournal implements Journal {
 
   #shut(open: OpenSegment): void {
     this.#open = null;
-    if (open.segment.rowCount > 0) this.#sealed.push(open.segment);
+    if (open.segment.rowCount > 0) {
+      this.#sealed.push(open.segment);
+      this.#lastBatchRows = open.segment.rowCount;
+    }
     open.file.close();
   }
 
