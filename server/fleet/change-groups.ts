@@ -1,5 +1,5 @@
 import type { Change, ChangeKind } from "../../contract/fleet.ts";
-import type { DeviceChange, DeviceChangeKind } from "./presence.ts";
+import type { DeviceChange, DeviceChangeKind } from "./fleet.ts";
 
 /** Changes of one kind belong together until nothing has come for so long. */
 const quietMs = 1_500;
@@ -117,10 +117,13 @@ export class ChangeGroups {
         else known.members.push(change);
       }
     }
+    const fleet = this.#deps.groupSize(null);
     let best: { group: Group; members: DeviceChange[]; of: number } | null = null;
     for (const { group, members } of byPair.values()) {
       if (members.length < groupMin || members.length < (best?.members.length ?? 0)) continue;
       const of = this.#deps.groupSize(group);
+      // What every device has does not set these apart: a run's number, the only site.
+      if (of >= fleet && kind !== "metadata") continue;
       if ((kind === "silent" || kind === "online") && members.length < groupShare * of) continue;
       // Of two that explain as much, the one that says more.
       if (best !== null && members.length === best.members.length && of >= best.of) continue;

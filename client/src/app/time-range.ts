@@ -1,4 +1,4 @@
-import { formatTime, type TimeZone } from "../ui/format.ts";
+import { formatTime, plural, type TimeZone } from "../ui/format.ts";
 import { isRelative, resolveTime, type TimeRange } from "./time-expression.ts";
 
 /** The lengths that are offered, all up to now. */
@@ -59,9 +59,11 @@ export function resolveSpec({ from, to }: TimeSpec, nowMs: number): TimeRange | 
   return fromMs !== undefined && toMs !== undefined && toMs - fromMs >= 1_000 ? { fromMs, toMs } : undefined;
 }
 
+const unitWords = { s: "second", m: "minute", h: "hour", d: "day" } as const;
+
 export function describeSpec(spec: TimeSpec, zone: TimeZone): string {
-  const preset = spec.to === "now" ? timePresets.find(({ from }) => from === spec.from) : undefined;
-  if (preset) return `Last ${preset.label.replace(/^1 /, "")}`;
+  const span = spec.to === "now" ? /^now-(\d+)([smhd])$/.exec(spec.from) : null;
+  if (span) return `Last ${plural(Number(span[1]), unitWords[span[2] as keyof typeof unitWords]).replace(/^1 /, "")}`;
   const words = (text: string): string =>
     isRelative(text) ? text : formatTime(Date.parse(text), zone, "minute_of_day");
   return `${words(spec.from)} – ${words(spec.to)}`;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Alert, Transition } from "../../../contract/alerts.ts";
-import { alertMarks } from "./alert-marks.ts";
+import { alertMarks, mergedMarks } from "./alert-marks.ts";
 
 const transition = (alert_id: string, second: number, from: Transition["from"], to: Transition["to"]): Transition => ({
   id: `${alert_id}-${second}`,
@@ -77,3 +77,18 @@ test("it fires again: two marks", () =>
     [1, 2],
     [3, 4],
   ]));
+test("what overlaps is one stretch of its severity", () => {
+  const mark = (fromSecond: number, toSecond: number, severity: "critical" | "info" = "critical") => ({
+    fromSecond,
+    toSecond,
+    severity,
+    text: "",
+  });
+  expect(
+    mergedMarks([mark(5, 9), mark(1, 3), mark(2, 5), mark(20, Number.POSITIVE_INFINITY), mark(0, 99, "info")]),
+  ).toEqual([
+    { fromSecond: 0, toSecond: 99, severity: "info" },
+    { fromSecond: 1, toSecond: 9, severity: "critical" },
+    { fromSecond: 20, toSecond: Number.POSITIVE_INFINITY, severity: "critical" },
+  ]);
+});

@@ -39,3 +39,20 @@ export function alertMarks(transitions: readonly Transition[], firing: readonly 
   for (const alert of firing) if (!known.has(alert.id)) begin(alert.id, Date.parse(alert.started_at) / 1000, alert);
   return marks.slice(-marksMax);
 }
+
+/** Worst last, to be drawn over the others. */
+export const severityOrder: readonly Severity[] = ["info", "warning", "critical"];
+
+/** The times in which anything of a severity fired: a thousand alerts at once are one stretch. In the order to draw them in. */
+export function mergedMarks(marks: readonly AlertMark[]): Omit<AlertMark, "text">[] {
+  return severityOrder.flatMap((severity) => {
+    const merged: Omit<AlertMark, "text">[] = [];
+    const own = marks.filter((mark) => mark.severity === severity);
+    for (const { fromSecond, toSecond } of own.sort((a, b) => a.fromSecond - b.fromSecond)) {
+      const last = merged.at(-1);
+      if (last && fromSecond <= last.toSecond) last.toSecond = Math.max(last.toSecond, toSecond);
+      else merged.push({ fromSecond, toSecond, severity });
+    }
+    return merged;
+  });
+}

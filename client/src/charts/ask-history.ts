@@ -20,15 +20,21 @@ export function refreshMs(spanMs: number): number {
   return Math.min(60_000, Math.max(5_000, spanMs / 200));
 }
 
-/** The history of a range in steps that suit a chart of the window's width. */
-export function askHistory(api: Api, range: TimeRange, query: Query, signal: AbortSignal): Promise<ApiResult<History>> {
+/** The history of a range in steps that suit a chart of the window's width, of so many seconds at least. */
+export function askHistory(
+  api: Api,
+  range: TimeRange,
+  query: Query,
+  signal: AbortSignal,
+  stepMinSeconds = 1,
+): Promise<ApiResult<History>> {
   return api.get(
     "/api/history",
     {
       ...query,
       from: new Date(range.fromMs).toISOString(),
       to: new Date(range.toMs).toISOString(),
-      step: String(stepSeconds(range, chartPoints(innerWidth))),
+      step: String(Math.max(stepMinSeconds, stepSeconds(range, chartPoints(innerWidth)))),
     },
     signal,
   );

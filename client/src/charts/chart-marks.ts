@@ -1,14 +1,12 @@
 import type uPlot from "uplot";
 import type { Severity } from "../../../contract/alerts.ts";
-import type { AlertMark } from "./alert-marks.ts";
+import { type AlertMark, mergedMarks, severityOrder } from "./alert-marks.ts";
 import type { TipNote } from "./chart-tip.ts";
 
 type SeverityColors = Readonly<Record<Severity, string>>;
 
 /** CSS pixels: along the top while an alert fires. */
 const stripHeight = 4;
-/** Worst last, to be drawn over the others. */
-const order: readonly Severity[] = ["info", "warning", "critical"];
 const notesMax = 3;
 
 /** Over the lines: a strip along the top for the time in which alerts fired, and a line down from where each began. */
@@ -20,9 +18,9 @@ export function markPlugin(colors: SeverityColors, marks: () => readonly AlertMa
           const shown = marks();
           if (shown.length === 0) return;
           chart.ctx.save();
-          for (const severity of order) {
-            chart.ctx.fillStyle = colors[severity];
-            for (const mark of shown) if (mark.severity === severity) drawMark(chart, mark);
+          for (const mark of mergedMarks(shown)) {
+            chart.ctx.fillStyle = colors[mark.severity];
+            drawMark(chart, mark);
           }
           chart.ctx.restore();
         },
@@ -31,7 +29,7 @@ export function markPlugin(colors: SeverityColors, marks: () => readonly AlertMa
   };
 }
 
-function drawMark(chart: uPlot, { fromSecond, toSecond }: AlertMark): void {
+function drawMark(chart: uPlot, { fromSecond, toSecond }: Omit<AlertMark, "text">): void {
   const { left, top, width, height } = chart.bbox;
   const scale = devicePixelRatio;
   const place = (second: number): number =>
@@ -49,7 +47,7 @@ function drawMark(chart: uPlot, { fromSecond, toSecond }: AlertMark): void {
 /** What fired at a moment, worst first, for the tooltip. */
 export function notesAt(marks: readonly AlertMark[], second: number, colors: SeverityColors): TipNote[] {
   const there = marks.filter((mark) => mark.fromSecond <= second && second <= mark.toSecond);
-  there.sort((a, b) => order.indexOf(b.severity) - order.indexOf(a.severity));
+  there.sort((a, b) => severityOrder.indexOf(b.severity) - severityOrder.indexOf(a.severity));
   const notes = there.slice(0, notesMax).map(({ severity, text }) => ({ color: colors[severity], text }));
   const more = there.length - notes.length;
   return more > 0

@@ -17,7 +17,9 @@ export function DeviceFigures(props: { data: DeviceData }): JSX.Element {
           </Show>
         </dd>
         <dd class="figure-note">
-          {device()?.silent_since ? `since ${clock.full(device()!.silent_since!)}` : "silent after twice its interval"}
+          {device()?.silent_since
+            ? `since ${clock.full(device()!.silent_since!)}`
+            : "silent when a report is a second late"}
         </dd>
       </div>
       <div class="figure">

@@ -13,7 +13,7 @@ const facetsEveryMs = 5_000;
 export const statuses = [
   { value: "", label: "All" },
   { value: "online", label: "Online" },
-  { value: "silent", label: "Silent", title: "No event for more than twice its usual interval plus a second" },
+  { value: "silent", label: "Silent", title: "No report within its own interval and a second" },
 ] as const;
 export type StatusValue = (typeof statuses)[number]["value"];
 

@@ -1,7 +1,7 @@
 import ApexCharts, { type ApexOptions } from "apexcharts";
 import "apexcharts/dist/apexcharts.css";
 import { afterPaint } from "../../charts/after-paint.ts";
-import type { AlertMark } from "../../charts/alert-marks.ts";
+import { type AlertMark, mergedMarks } from "../../charts/alert-marks.ts";
 import { dashes, seriesColor } from "../../charts/palette.ts";
 import { formatTime, type TimeZone } from "../../ui/format.ts";
 import type { Unit } from "../../ui/units.ts";
@@ -193,7 +193,7 @@ function annotationsOf(
   { fromMs, toMs }: { fromMs: number; toMs: number },
   { ink }: ExploreChartSpec,
 ): XAxisAnnotations[] {
-  return marks
+  return mergedMarks(marks)
     .map((mark) => ({ ...mark, startMs: mark.fromSecond * 1000, endMs: mark.toSecond * 1000 }))
     .filter(({ startMs, endMs }) => endMs > fromMs && startMs < toMs)
     .slice(-annotationsMax)

@@ -28,6 +28,9 @@ function rateColumns(history: History, shown: readonly string[]): (number | null
   return [seconds, ...shown.map((name) => perType.get(name) ?? seconds.map(() => null))];
 }
 
+/** As the stream's rates: in a step of a second, a device that reports every ten is a comb. */
+const stepMinSeconds = 10;
+
 /** Events per second by type over any range, for any part of the fleet. */
 export default function StoredRateChart(props: {
   range: TimeRangeState;
@@ -44,7 +47,8 @@ export default function StoredRateChart(props: {
   const source = createMemo(() => ({ spec: props.range.spec(), meta: props.filter.query() }));
   const history = createQuery(
     source,
-    ({ meta }, signal) => askHistory(api, props.range.bounds(), { ...meta, limit: String(seriesMax) }, signal),
+    ({ meta }, signal) =>
+      askHistory(api, props.range.bounds(), { ...meta, limit: String(seriesMax) }, signal, stepMinSeconds),
     { everyMs: () => (props.range.moving() ? refreshMs(props.range.spanMs()) : undefined) },
   );
   const shown = createMemo(() => props.shown.filter((name) => name !== restName));
