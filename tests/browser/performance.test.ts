@@ -1,45 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { CDPSession } from "playwright-core";
 import { createFixtureServer, type FixtureServer } from "../../client/dev/fixture-server.ts";
 import { type Browser, buildClient, live, noChromium, openBrowser } from "./harness.ts";
+import { mainThreadTasks, metric } from "./main-thread.ts";
 
 const measureMs = 3_000;
 /** The budget is 10 % on a machine that does nothing else; neighbours on the same cores cost up to half as much again. */
 const shareMax = 0.15;
-
-async function metric(session: CDPSession, name: string): Promise<number> {
-  const { metrics } = await session.send("Performance.getMetrics");
-  return metrics.find((each) => each.name === name)?.value ?? Number.NaN;
-}
-
-interface TraceEvent {
-  name: string;
-  ph: string;
-  pid: number;
-  tid: number;
-  /** CPU time in microseconds. */
-  tdur?: number;
-  args?: { name?: string };
-}
-
-/** CPU milliseconds of each task of the page's main thread while `run` runs, largest first. */
-async function mainThreadTasks(session: CDPSession, run: () => Promise<void>): Promise<number[]> {
-  const events: TraceEvent[] = [];
-  session.on("Tracing.dataCollected", ({ value }) => events.push(...(value as unknown as TraceEvent[])));
-  const complete = new Promise<void>((resolve) => session.once("Tracing.tracingComplete", () => resolve()));
-  await session.send("Tracing.start", { categories: "toplevel", transferMode: "ReportEvents" });
-  await run();
-  await session.send("Tracing.end");
-  await complete;
-  const key = ({ pid, tid }: TraceEvent): string => `${pid}:${tid}`;
-  const mains = new Set(
-    events.filter((event) => event.name === "thread_name" && event.args?.name === "CrRendererMain").map(key),
-  );
-  return events
-    .filter((event) => event.ph === "X" && event.name === "ThreadControllerImpl::RunTask" && mains.has(key(event)))
-    .map((event) => (event.tdur ?? 0) / 1000)
-    .sort((a, b) => b - a);
-}
 
 describe.skipIf(noChromium)("performance: 50 types at 10 Hz", () => {
   let server: FixtureServer;
