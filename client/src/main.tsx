@@ -8,6 +8,7 @@ import "./charts/charts.css";
 import "./app/frame.css";
 import { render } from "solid-js/web";
 import { createApi } from "./api/api.ts";
+import { ensureLanguage } from "./app/browser-language.ts";
 import { AppProvider } from "./app/context.tsx";
 import { pages } from "./app/pages.tsx";
 import { createPreferences } from "./app/preferences.ts";
@@ -18,6 +19,7 @@ import { createShortcuts } from "./app/shortcuts.ts";
 import { createLive } from "./live/live.ts";
 import { createKeptData } from "./pwa/kept-data.ts";
 
+ensureLanguage(navigator);
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 
