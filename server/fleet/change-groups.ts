@@ -1,5 +1,5 @@
 import type { Change, ChangeKind } from "../../contract/fleet.ts";
-import type { DeviceChange, DeviceChangeKind } from "./fleet.ts";
+import type { DeviceChange, DeviceChangeKind } from "./presence.ts";
 
 /** Changes of one kind belong together until nothing has come for so long. */
 const quietMs = 1_500;
