@@ -102,11 +102,11 @@ export const sabotages: readonly Sabotage[] = [
   },
   {
     name: "retry-dropped",
-    file: "workers/writer/inserter.ts",
+    file: "workers/writer/attempts.ts",
     edits: [
       [
-        "if (failure.schemaMissing) schemaApplied = false;\n        retries++;",
-        "if (count >= 3) return { rejected: undefined, attempts: count };\n        retries++;",
+        "if (failure.schemaMissing) this.#schemaApplied = false;\n        this.retries++;",
+        "if (count >= 3) return { rejected: undefined, attempts: count };\n        this.retries++;",
       ],
     ],
     caughtBy: { fault: "refuse" },
@@ -189,9 +189,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: "dead-letter-sent-again",
     file: "workers/writer/inserter.ts",
-    edits: [
-      ["if (isLeaf && deadLetters.has(letterId(batch, range.from)))", "if (isLeaf && letterId(batch, 0) === null)"],
-    ],
+    edits: [["if (isLeaf && this.#letters.has(batch, range.from))", "if (isLeaf && batch === null)"]],
     caughtBy: { test: "workers/writer/inserter.test.ts" },
   },
   {
