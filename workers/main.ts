@@ -33,10 +33,10 @@ interface OpenedWriter {
 
 /** Loaded for this only: without REDIS_URL nothing of it is. */
 async function openShared(redis: RedisOptions, options: WriterOptions): Promise<OpenedWriter> {
-  const { createRedisWriter } = await import("./redis/redis-writer.ts");
+  const { RedisWriter } = await import("./redis/redis-writer.ts");
   const { refuseDiskJournal } = await import("./redis/refuse-disk-journal.ts");
   refuseDiskJournal(options.journalDirectory);
-  const writer = createRedisWriter(
+  const writer = new RedisWriter(
     { ring: new RingConsumer(options.ring), now: Date.now, post, log, randomId: () => randomBytes(8).toString("hex") },
     redis,
     options,

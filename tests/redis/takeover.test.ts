@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { until } from "../../testing/test-service.ts";
 import { readAll } from "../../workers/clickhouse-client.ts";
 import type { RedisConnection, RedisScript } from "../../workers/redis/connection.ts";
-import { createRedisWriter } from "../../workers/redis/redis-writer.ts";
+import { RedisWriter } from "../../workers/redis/redis-writer.ts";
 import { append, commit, keyPrefix } from "../../workers/redis/scripts.ts";
 import { createRingMemory, RingConsumer } from "../../workers/ring/ring.ts";
 import type { RowStore } from "../../workers/row-store.ts";
@@ -69,7 +69,7 @@ describe.skipIf(redisProgram === null)("a writer whose shard was another's for a
         return undefined;
       },
     };
-    const writer = createRedisWriter(
+    const writer = new RedisWriter(
       {
         ring: new RingConsumer(createRingMemory(1 << 12)),
         now: Date.now,

@@ -19,13 +19,6 @@ const commandTimeoutMs = 1_000;
 const reconnectDelayMs = 50;
 const heartbeatIntervalMs = 200;
 
-export interface RedisWriter extends Pick<Writer, "wake" | "query" | "pause" | "postStatus" | "stop"> {
-  /** Resolves with the number of shards in force. Waits for Redis: without it there is nothing to begin with. */
-  readonly ready: Promise<number>;
-  /** ClickHouse is known from here on: shards are taken, and inserted. Each has an inserter of its own. */
-  connect(store: RowStore, createInserter: () => Inserter): void;
-}
-
 type Options = Pick<
   WriterOptions,
   "batchRows" | "segmentMaxBytes" | "flushIntervalMs" | "segmentMaxAgeMs" | "journalMaxBytes"
@@ -47,11 +40,7 @@ interface Connected {
  * decided by leases (`Heartbeat`, `ShardLoop`), so it does not matter who. Rollups are read behind a barrier that holds all
  * inserts up (`ReadBarrier`). docs/several-instances.md.
  */
-export function createRedisWriter(deps: RedisWriterDeps, redisOptions: RedisOptions, options: Options): RedisWriter {
-  return new SharedWriter(deps, redisOptions, options);
-}
-
-class SharedWriter implements RedisWriter {
+export class RedisWriter implements Pick<Writer, "wake" | "query" | "pause" | "postStatus" | "stop"> {
   readonly #deps: RedisWriterDeps;
   readonly #redisOptions: RedisOptions;
   readonly #options: Options;
@@ -91,6 +80,7 @@ class SharedWriter implements RedisWriter {
     this.#tickers = [setInterval(beat, heartbeatIntervalMs), setInterval(probe, probeIntervalMs)];
   }
 
+  /** Resolves with the number of shards in force. Waits for Redis: without it there is nothing to begin with. */
   get ready(): Promise<number> {
     return this.#ready.promise;
   }
@@ -99,6 +89,7 @@ class SharedWriter implements RedisWriter {
     this.#appender.wake();
   }
 
+  /** ClickHouse is known from here on: shards are taken, and inserted. Each has an inserter of its own. */
   connect(store: RowStore, createInserter: () => Inserter): void {
     this.#connected = { store, createInserter, prober: createInserter() };
     void this.#probe();
