@@ -6,7 +6,7 @@ set -u
 wanted=(chromium:chromium redis-server:redis-server mosquitto:mosquitto mosquitto_pub:mosquitto-clients
   influxd:influxdb promtool:prometheus prometheus-alertmanager:prometheus-alertmanager
   zooinspector:zookeeper icinga2:icinga2-bin firefox-esr:firefox-esr
-  buildah:buildah crun:crun)
+  buildah:buildah crun:crun faketime:faketime)
 missing=()
 for entry in "${wanted[@]}"; do
   command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")

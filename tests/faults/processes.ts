@@ -113,6 +113,7 @@ export interface EngineOptions {
   readonly dataDir: string;
   readonly password: string;
   readonly logFile: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The real engine on its own, as an external ClickHouse. */
@@ -121,7 +122,7 @@ export function createEngine(options: EngineOptions): RestartableProcess {
   return createProcess({
     name: "the engine",
     command: [process.execPath, join(repository, "workers/engine/main.ts")],
-    env: { TZ: "UTC" },
+    env: { TZ: "UTC", ...options.env },
     input: `${JSON.stringify({ dataDir, port, password, detached: true })}\n`,
     logFile: options.logFile,
     answers: () => answersOk(`http://127.0.0.1:${port}/ping`),

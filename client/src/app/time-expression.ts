@@ -53,3 +53,9 @@ export function resolveTime(canonical: string, nowMs: number): number | undefine
 export function secondsAgo(canonical: string): number | undefined {
   return canonical.startsWith("now-") && relativePattern.test(canonical) ? spanSeconds(canonical) : undefined;
 }
+
+/** A point in time as `canonicalTime` reads it. */
+export function localText(timeMs: number, utc: boolean): string {
+  const shifted = utc ? timeMs : timeMs - new Date(timeMs).getTimezoneOffset() * 60_000;
+  return new Date(shifted).toISOString().slice(0, 19).replace("T", " ");
+}

@@ -3,7 +3,7 @@ import { createSignal, For, type JSX, Show } from "solid-js";
 import { Icon } from "../ui/icons.tsx";
 import { Popover } from "../ui/popover.tsx";
 import { useApp } from "./context.tsx";
-import { canonicalTime, isRelative } from "./time-expression.ts";
+import { canonicalTime, isRelative, localText } from "./time-expression.ts";
 import { resolveSpec, timePresets } from "./time-range.ts";
 import type { TimeRangeState } from "./time-range-state.ts";
 
@@ -145,10 +145,4 @@ function RangeForm(props: { range: TimeRangeState; close(): void }): JSX.Element
       </ul>
     </div>
   );
-}
-
-/** As `canonicalTime` reads it. */
-function localText(timeMs: number, utc: boolean): string {
-  const shifted = utc ? timeMs : timeMs - new Date(timeMs).getTimezoneOffset() * 60_000;
-  return new Date(shifted).toISOString().slice(0, 19).replace("T", " ");
 }

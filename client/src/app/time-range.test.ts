@@ -1,5 +1,5 @@
-import { describe, expect, test } from "bun:test";
-import { canonicalTime, resolveTime, secondsAgo } from "./time-expression.ts";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { canonicalTime, localText, resolveTime, secondsAgo } from "./time-expression.ts";
 import { absoluteSpec, describeSpec, resolveSpec, shiftedRange, zoomedOut } from "./time-range.ts";
 
 const hour = 3_600_000;
@@ -62,5 +62,36 @@ describe("ranges", () => {
     expect(describeSpec({ from: "now-1h", to: "now" }, "utc")).toBe("Last hour");
     expect(describeSpec({ from: "now-6h", to: "now" }, "utc")).toBe("Last 6 hours");
     expect(describeSpec({ from: "now-2h", to: "now-1h" }, "utc")).toBe("now-2h – now-1h");
+  });
+});
+
+describe("local times where clocks change", () => {
+  const zone = process.env.TZ;
+  beforeEach(() => {
+    process.env.TZ = "Europe/Berlin";
+  });
+  afterEach(() => {
+    if (zone === undefined) delete process.env.TZ;
+    else process.env.TZ = zone;
+  });
+  const quarters = (fromMs: number): number[] => Array.from({ length: 7 * 96 }, (_, n) => fromMs + (n * hour) / 4);
+  const read = (text: string): number => resolveTime(canonicalTime(text, false) ?? "", now) ?? Number.NaN;
+
+  test("the zone is the one this is about", () => {
+    expect(new Date(Date.UTC(2026, 6, 1)).getTimezoneOffset()).toBe(-120);
+  });
+
+  test("a time that is shown and typed again is the same, through a spring week with its missing hour", () => {
+    for (const timeMs of quarters(Date.UTC(2026, 2, 26))) expect(read(localText(timeMs, false))).toBe(timeMs);
+    // 02:30 was never on a clock; it is read as the hour after it.
+    expect(new Date(read("2026-03-29 02:30:00")).toISOString()).toBe("2026-03-29T01:30:00.000Z");
+  });
+
+  test("and through an autumn week, but for the hour that clocks show twice: its first time is meant", () => {
+    const twice = [Date.UTC(2026, 9, 25, 1), Date.UTC(2026, 9, 25, 2)] as const;
+    for (const timeMs of quarters(Date.UTC(2026, 9, 22))) {
+      const isSecond = timeMs >= twice[0] && timeMs < twice[1];
+      expect(read(localText(timeMs, false))).toBe(isSecond ? timeMs - hour : timeMs);
+    }
   });
 });
