@@ -4,9 +4,9 @@ import type { BatchProgress, ProgressRecord, RowRange } from "./batch-progress.t
 export type { RowRange } from "./batch-progress.ts";
 
 /**
- * The hand-off between acceptance and ClickHouse: what `append` returned as durable is handed out by `nextBatch` until
- * it is committed, across crashes, always in the same batches under the same tokens. Two implementations: segment files
- * (`disk/`), Redis Streams (`redis/`).
+ * The hand-off between acceptance and ClickHouse: what `append` returned as durable is among `sealed`, or in `open`, until
+ * it is committed, across crashes, always in the same batches under the same tokens. `disk.ts` has it in segment files. Over
+ * Redis there is a writer of its own (`workers/redis`), which shares `Batch` with this one.
  */
 export interface Journal {
   /** Makes the group durable as a whole, or refuses it as a whole. Epochs of a group never exceed what `seal` waits for. */
@@ -27,7 +27,7 @@ export interface Journal {
   /** The batch is in ClickHouse (or its rows dead-lettered): forget it durably. Keys it carried stay remembered. */
   commit(batch: Batch): void | Promise<void>;
 
-  /** Bytes on disk (or in Redis) that count against JOURNAL_MAX_BYTES. */
+  /** Bytes on disk that count against JOURNAL_MAX_BYTES. */
   readonly bytes: number;
 
   close(): void | Promise<void>;
@@ -38,7 +38,7 @@ export interface FrameGroup {
   /** Rows in RowBinary, one request's after the other's. */
   readonly rows: Uint8Array;
   readonly rowCount: number;
-  /** Idempotency records, newline-separated JSON (see `keys.ts`); empty for most groups. */
+  /** Idempotency records, newline-separated JSON (see `idempotency-keys.ts`); empty for most groups. */
   readonly meta: Uint8Array;
   /** The newest epoch among the frames. */
   readonly epoch: number;
