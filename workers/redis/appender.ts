@@ -12,10 +12,10 @@ import { RowSplitter } from "./shards.ts";
 /** Appends on their way at once: while Redis flushes one, the next is on the wire. */
 const underWayMax = 4;
 /**
- * While one is on its way another one follows only with this much: what waits for its answer instead is larger then, and each
- * append costs Redis 0.1 ms. So single events are as many to an append as come during a flush, as they are on disk.
+ * An append that is smaller is waited for before the next one is sent, which is larger then: each costs Redis 0.1 ms. So single
+ * events are as many to an append as come during a flush, as they are on disk.
  */
-const worthAheadBytes = 64 * 2 ** 10;
+const worthAheadBytes = 32 * 2 ** 10;
 /** An append whose answer was lost is asked for again for this long; then it is refused, and revoked as soon as that is possible. */
 const uncertainMaxMs = 2_000;
 const doubtTickMs = 50;
@@ -34,6 +34,7 @@ export type AppenderOptions = Pick<
 interface Append {
   readonly number: number;
   readonly rowCount: number;
+  readonly byteCount: number;
   readonly epoch: number;
   readonly args: readonly (string | Uint8Array)[];
   /** In doubt once it was sent and the connection went down before the answer came. */
@@ -98,7 +99,7 @@ export class Appender {
     try {
       this.#answer();
       while (this.#appends.length < (this.#isUp ? underWayMax : revocationsMax)) {
-        if (this.#isUp && this.#appends.length > 0 && this.#deps.ring.waitingBytes < worthAheadBytes) break;
+        if (this.#isUp && this.#isWaiting) break;
         const gathered = this.#gather();
         if (gathered === null) {
           if (this.#deps.ring.trySleep()) break;
@@ -164,6 +165,12 @@ export class Appender {
     });
   }
 
+  /** Its answer wakes the appender; meanwhile nobody needs to. */
+  get #isWaiting(): boolean {
+    const last = this.#appends[this.#appends.length - 1];
+    return last !== undefined && Math.max(last.byteCount, this.#deps.ring.waitingBytes) < worthAheadBytes;
+  }
+
   /** Everything that waits in the ring, up to the bound, as one append. */
   #gather(): Append | null {
     const { ring, instance, now } = this.#deps;
@@ -177,6 +184,7 @@ export class Appender {
     if (last === undefined) return null;
     ring.release();
     const rowCount = plain.rowCount + keyed.rowCount;
+    const byteCount = plain.byteCount + keyed.byteCount;
     const withKeys = keyed.take(now());
     const keys = decodeKeys(withKeys.meta);
     const { journalMaxBytes, batchRows, segmentMaxBytes, segmentMaxAgeMs } = this.#options;
@@ -188,7 +196,7 @@ export class Appender {
       ...this.#split("u", plain.take(now())),
       ...this.#split("k", withKeys),
     ];
-    const added: Append = { number, rowCount, epoch: last.epoch, args, state: { phase: "new" } };
+    const added: Append = { number, rowCount, byteCount, epoch: last.epoch, args, state: { phase: "new" } };
     this.#appends.push(added);
     return added;
   }
