@@ -22,8 +22,6 @@ export interface WriterClient {
   /** See `takeSnapshot`. The caller removes it, also one that comes too late for it. */
   snapshot(name: string): Promise<SnapshotResult>;
   recoveredTaken(): void;
-  /** To be called for each `sealed`: see `groups` in ToWriter. */
-  sealedGroups(groupsMax: number): void;
   /** Resolves with the rows that stay in the journal. */
   stop(timeoutMs: number): Promise<number>;
 }
@@ -96,7 +94,6 @@ export function startWriter(options: WriterOptions, events: WriterEvents): Write
       return new Promise((resolve) => snapshots.set(name, resolve));
     },
     recoveredTaken: () => send({ type: "recovered_taken" }),
-    sealedGroups: (groupsMax) => send({ type: "groups", groupsMax }),
     stop(timeoutMs) {
       send({ type: "stop", timeoutMs });
       return stopped.promise;

@@ -120,8 +120,6 @@ async function start(options: WriterOptions): Promise<(message: ToWriter) => voi
         return snapshot(message.name, database);
       case "recovered_taken":
         return onDisk?.recoveredTaken();
-      case "groups":
-        return onDisk?.sealedGroups(message.groupsMax);
       case "clickhouse": {
         database = message.address.database;
         const store = createRowStore(message.address, columns, options.insertTimeoutMs);

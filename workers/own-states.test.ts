@@ -70,7 +70,7 @@ function createBatch(events: readonly TestEvent[], token: string, ownStates = tr
   };
 }
 
-const insert = (rows: RowStore, batch: Batch, range: RowRange | null = null): Promise<void> =>
+const insert = (rows: RowStore, batch: Batch, range: RowRange | null = null) =>
   rows.insert({ batch, range }, range === null ? batch.token : `${batch.token}/${range.from}-${range.to}`, 60_000);
 
 async function expectTotals(database: TestDatabase, ...stored: (readonly TestEvent[])[]): Promise<void> {

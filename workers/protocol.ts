@@ -44,8 +44,6 @@ export type ToWriter =
   | { readonly type: "clickhouse"; readonly address: ClickHouseAddress }
   /** Frames were published while the writer slept. */
   | { readonly type: "wake" }
-  /** Answers each `sealed`, in their order: the batch's rows fall into at most so many (second, type) groups. */
-  | { readonly type: "groups"; readonly groupsMax: number }
   /** Run a reading statement at the next moment when no insert is under way or in doubt. */
   | { readonly type: "query"; readonly id: number; readonly sql: string }
   /** Take a snapshot under this name at the next such moment. */

@@ -65,7 +65,7 @@ function createStore(...urls: string[]) {
   const columns = createColumnMaker();
   const store = createRowStore({ urls, user: "default", password: "", database: "default" }, columns, 5_000);
   cleanups.push(() => store.close(), columns.stop);
-  const insert = (token: string, rowCount = 1): Promise<void> =>
+  const insert = (token: string, rowCount = 1) =>
     store.insert({ batch: createBatch(rowCount), range: null }, token, 5_000);
   return { store, insert };
 }

@@ -19,9 +19,15 @@ import { type ColumnMaker, rowsIn } from "./columns/column-maker.ts";
 import type { MadeBlock, MadeColumns } from "./columns/protocol.ts";
 import type { BatchPart } from "./journal/journal.ts";
 
+/**
+ * `stored`: ClickHouse has confirmed every row, and its rollups. `too_large`: nothing was sent, and the halves are to be inserted
+ * instead. That is always the same for the same rows, and never said of one row.
+ */
+export type InsertOutcome = "stored" | "too_large";
+
 export interface RowStore {
-  /** Resolves only when ClickHouse has confirmed every row, and its rollups. Throws what `classifyFailure` sorts. */
-  insert(part: BatchPart, token: string, timeoutMs: number): Promise<void>;
+  /** Throws what `classifyFailure` sorts. */
+  insert(part: BatchPart, token: string, timeoutMs: number): Promise<InsertOutcome>;
   /** Runs one reading statement and gives the whole answer. */
   query(sql: string, timeoutMs: number): Promise<Uint8Array<ArrayBuffer>>;
   /** For the schema. */
@@ -37,6 +43,15 @@ export interface RowStore {
  */
 export class StatesRefusedError extends Error {}
 
+/**
+ * What the rollups of one insert may take in ClickHouse: the quantile states of all (second, event type) groups that its
+ * rows fall into. The three rollups hold them at once, in turn as 1 s, 1 min and 1 h, so an insert peaks at up to three times this
+ * (768 MiB; the embedded engine has 2 GiB, and readers may take as much again). A day's readings of the second, sent at once, or
+ * thousands of types are more. Such an insert fails behind the raw rows, and would for ever; to split it then would store the raw
+ * rows twice. So it is split before it is sent.
+ */
+const rollupBytesMax = 256 * 2 ** 20;
+
 /** Longest answer that `query` takes: a rollup window of every type that the live view may hold. */
 const maxAnswerBytes = 256 * 2 ** 20;
 /** As long as a timer goes. */
@@ -49,8 +64,8 @@ interface BlockInsert {
   readonly block: MadeBlock;
 }
 
-/** Smaller than this, a batch costs less as rows that ClickHouse parses and sorts than as columns that a thread of ours makes. */
-const columnsRowsMin = 50_000;
+/** Fewer rows without states go in as they are: there is little to gain, and they are never too much at once. */
+const columnsRowsMin = 3_500;
 
 const rollupColumns = [
   "time",
@@ -165,8 +180,10 @@ export function createRowStore(address: ClickHouseAddress, maker: ColumnMaker, r
       const made = asRows ? null : await maker.make(part, { wantsStates, directory: handover });
       const deadline = createDeadline(timeoutMs);
       try {
+        if (made !== null && rowsIn(part) > 1 && made.rollupBytes > rollupBytesMax) return "too_large";
         await settings.checkShard(client());
         await (made === null ? insertRows(part, token, deadline.signal) : insertColumns(made, token, deadline.signal));
+        return "stored";
       } catch (error) {
         throw deadline.signal.aborted ? deadline.signal.reason : error;
       } finally {

@@ -264,38 +264,6 @@ async function runFor(world: World, seconds: number): Promise<void> {
   }
 }
 
-test("a sealed batch is never told fewer groups than it has, whatever the view keeps of it; a plain one not many more", () => {
-  const world = new World(3);
-  const random = createRandom(11);
-  const now = nowSecondOf(world);
-  /** Seals what one batch holds, over a few epochs; gives what is true and what was told. */
-  const batch = (events: SimulatedEvent[], epochs: number): { groups: number; told: number } => {
-    const size = Math.ceil(events.length / epochs);
-    for (let at = 0; at < events.length; at += size) {
-      world.accept(events.slice(at, at + size));
-      world.makeDurable();
-      world.close();
-    }
-    const groups = new Set(events.map((event) => `${event.second} ${event.eventType}`)).size;
-    return { groups, told: world.aggregator.sealed(shardEpochs([world.publishedEpoch])) };
-  };
-  const plain = batch(
-    Array.from({ length: 3000 }, (_, index) => eventAt(now, `t-${index % 3}`)),
-    10,
-  );
-  expect(plain).toEqual({ groups: 3, told: 30 });
-  for (let round = 0; round < 50; round++) {
-    const events = Array.from({ length: 200 }, () =>
-      // Types that have no row of their own, and seconds long out of the window.
-      eventAt(now - Math.floor(random() * (round % 2 === 0 ? 5 : 5_000)), `t-${Math.floor(random() * (round % 10))}`),
-    );
-    const { groups, told } = batch(events, 1 + (round % 4));
-    expect(told).toBeGreaterThanOrEqual(groups);
-    expect(told).toBeLessThanOrEqual(200 + 4);
-  }
-  expect(batch([], 1).told).toBe(0);
-});
-
 test("a long outage: memory stays bounded, nothing is lost, and the way back is exact at every step", async () => {
   const world = new World();
   const random = createRandom(5);

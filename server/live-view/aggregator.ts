@@ -70,11 +70,8 @@ export interface Aggregator {
    * row ends: of one that is cut off there nothing is folded.
    */
   foldRows(epoch: Epoch, rows: Uint8Array): Promise<number>;
-  /**
-   * Epochs up to these are in sealed batches. Gives an upper bound of the (second, type) groups of what was folded since the
-   * last call, which is what the newest batch holds: the writer reports durable and sealed in its order.
-   */
-  sealed(lastEpochs: ShardEpochs): number;
+  /** Epochs up to these are in sealed batches. */
+  sealed(lastEpochs: ShardEpochs): void;
   /** Epochs up to these are confirmed in ClickHouse (or dead-lettered). */
   stored(lastEpochs: ShardEpochs): void;
   /** Moves the window to now, starts queries that are due. True when the view differs from the one at the last call. */
@@ -229,10 +226,9 @@ class LiveAggregator implements Aggregator {
     if (shard !== undefined) this.#view.replaceForeign(shard, instance, epoch, cells);
   }
 
-  sealed(lastEpochs: ShardEpochs): number {
+  sealed(lastEpochs: ShardEpochs): void {
     this.#view.flush();
     this.#forEachEpoch(lastEpochs, (shard, lastEpoch) => shard.pending.seal(lastEpoch));
-    return this.#view.takeGroups();
   }
 
   stored(lastEpochs: ShardEpochs): void {

@@ -6,7 +6,7 @@ import type { ObservationQueue } from "./observation-queue.ts";
 import { Shard } from "./shard.ts";
 import type { NamedCells } from "./shared/named-cells.ts";
 import type { StoredBlock } from "./stored-window.ts";
-import { otherType, type TypeTable } from "./type-table.ts";
+import type { TypeTable } from "./type-table.ts";
 
 /** A clock that goes back further than this moves the window back; less is waited for. */
 const clockBackSeconds = 30;
@@ -45,8 +45,6 @@ export class LiveView {
   readonly #deps: LiveViewDeps;
   readonly #devicesMax: number;
   #maintainedSecond: number;
-  /** Since `takeGroups`: cells, and each event that was not told apart by second and type. */
-  #groups = 0;
 
   constructor(deps: LiveViewDeps, devicesMax: number) {
     this.#deps = deps;
@@ -87,7 +85,6 @@ export class LiveView {
       const at = (takenTotal + index) & mask;
       const second = seconds[at] as number;
       if (second < fromSecond || second > toSecond) {
-        this.#groups++;
         this.#deps.deviceListener?.heard(hashesA[at] as number, hashesB[at] as number);
         continue;
       }
@@ -105,7 +102,6 @@ export class LiveView {
       if (shard.collector.length === 0 || epoch === undefined) continue;
       const cells = shard.collector.take();
       this.changed = true;
-      this.#groups += groupsIn(cells);
       if (covers(shard.answeredEpoch, epoch)) {
         // Reported durable after it was reported stored: the answer had it already, or a further one will.
         this.#markStale(cells);
@@ -131,13 +127,6 @@ export class LiveView {
     this.window.add(cells);
     shard.pending.add(epoch, cells);
     this.changed = true;
-  }
-
-  /** At most so many (second, type) groups were aggregated since the last call. */
-  takeGroups(): number {
-    const groups = this.#groups;
-    this.#groups = 0;
-    return groups;
   }
 
   /** What is in `blocks` becomes what is stored up to the epochs of `answered`, and what is pending after them. */
@@ -228,11 +217,4 @@ export class LiveView {
     for (const entry of cells.histograms) entry.type = types[entry.type] as number;
     return cells;
   }
-}
-
-/** At most so many (second, type) groups are in these cells: any event under "(other)" may be of a type of its own. */
-function groupsIn({ length, types, counts }: Cells): number {
-  let groups = length;
-  for (let cell = 0; cell < length; cell++) if (types[cell] === otherType) groups += (counts[cell] as number) - 1;
-  return groups;
 }

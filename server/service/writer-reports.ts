@@ -26,7 +26,7 @@ export function createWriterReports({ log, onFailed, embedded, parts }: WriterRe
       parts().ticker.touch();
     },
     refused: ({ rows, reason, message }) => parts().ingest.refused(rows, reason, message),
-    sealed: ({ epoch }) => parts().writer.sealedGroups(parts().aggregator.sealed([epochOf(epoch)])),
+    sealed: ({ epoch }) => parts().aggregator.sealed([epochOf(epoch)]),
     backlog: ({ batches }) => embedded?.setBacklog(batches),
     stored({ epoch, batch }) {
       const { alerts, pipeline, metrics, aggregator, ingest, storedClock, ticker } = parts();

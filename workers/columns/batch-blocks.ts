@@ -7,6 +7,12 @@ export interface BatchBlocks {
   readonly events: NativeBlock;
   /** What the views would make of it; null where that is left to them. */
   readonly states: { readonly rollups: NativeBlock; readonly devices: NativeBlock } | null;
+  /**
+   * At most so much memory do the quantile states of all its (second, event type) groups take in ClickHouse. It decides how a batch
+   * is cut, so which tokens its rows have: the same rows always come to the same figure, and a change of it is one of the journal's
+   * format.
+   */
+  readonly rollupBytes: number;
 }
 
 /** The exports of assembly/index.ts. */
@@ -23,6 +29,7 @@ interface ColumnModule {
   typeCount(): number;
   deviceCount(): number;
   groupCount(): number;
+  rollupBytes(): number;
 }
 
 /** In the order of assembly/column-list.ts. */
@@ -93,6 +100,7 @@ export class BlockMaker {
     return {
       events: eventBlock(module, columns, rowCount),
       states: hasStates ? { rollups: rollupBlock(module, columns), devices: deviceBlock(module, columns) } : null,
+      rollupBytes: module.rollupBytes(),
     };
   }
 }

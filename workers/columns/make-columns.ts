@@ -19,7 +19,7 @@ export function createColumnWork(): (request: ColumnRequest) => MadeColumns {
 
   return ({ id, source, rowCount, wantsStates, directory }) => {
     const chunks = source.kind === "bytes" ? source.chunks : chunksOf(source, buffer);
-    const { events, states } = maker.make(chunks, rowCount, wantsStates);
+    const { events, states, rollupBytes } = maker.make(chunks, rowCount, wantsStates);
     const keep = (name: string, block: NativeBlock): MadeBlock => {
       if (directory === null) return { kind: "bytes", pieces: block.map((piece) => new Uint8Array(piece)) };
       const path = join(directory, `${id}-${name}${blockSuffix}`);
@@ -29,6 +29,7 @@ export function createColumnWork(): (request: ColumnRequest) => MadeColumns {
     return {
       events: keep("events", events),
       states: states && { rollups: keep("rollups", states.rollups), devices: keep("devices", states.devices) },
+      rollupBytes,
     };
   };
 }

@@ -24,6 +24,8 @@ export interface MadeColumns {
   readonly events: MadeBlock;
   /** Null: the views make them. */
   readonly states: { readonly rollups: MadeBlock; readonly devices: MadeBlock } | null;
+  /** See `BatchBlocks`. */
+  readonly rollupBytes: number;
 }
 
 export type ColumnReply =

@@ -3,7 +3,7 @@ import type { Log } from "../../base/log.ts";
 import type { ClickHouseState } from "../../contract/stream.ts";
 import { applySchema } from "../../ddl/apply.ts";
 import type { WriterStatus } from "../protocol.ts";
-import type { RowStore } from "../row-store.ts";
+import type { InsertOutcome, RowStore } from "../row-store.ts";
 import { classifyFailure, type Failure } from "./failure.ts";
 
 export interface AttemptsDeps {
@@ -54,22 +54,22 @@ export class Attempts {
 
   /** Calls `attempt` until it succeeds or ClickHouse rejects the data. */
   async persist(
-    attempt: (count: number) => Promise<void>,
+    attempt: (count: number) => Promise<InsertOutcome>,
     stopping: () => boolean,
-  ): Promise<{ rejected: Failure | undefined; attempts: number }> {
+  ): Promise<{ outcome: InsertOutcome | Failure; attempts: number }> {
     for (let count = 1; ; count++) {
       if (stopping()) throw new StopRequested();
       try {
         await this.#ensureSchema();
-        await attempt(count);
-        this.#setState("ok");
-        return { rejected: undefined, attempts: count };
+        const outcome = await attempt(count);
+        if (outcome === "stored") this.#setState("ok");
+        return { outcome, attempts: count };
       } catch (error) {
         const failure = classifyFailure(error);
         this.#note(failure);
         if (failure.class === "rejected" && this.#schemaApplied) {
           this.#setState("ok");
-          return { rejected: failure, attempts: count };
+          return { outcome: failure, attempts: count };
         }
         if (failure.schemaMissing) this.#schemaApplied = false;
         this.retries++;

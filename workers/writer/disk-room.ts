@@ -47,12 +47,12 @@ export function gateByDisk(inserter: Inserter, deps: DiskGateDeps): Inserter {
   }
 
   return {
-    async store(batch, stopping, groupsMax) {
+    async store(batch, stopping) {
       while (look() !== null) {
         if (stopping()) return undefined;
         await deps.pause(lookAgainMs);
       }
-      return inserter.store(batch, stopping, groupsMax);
+      return inserter.store(batch, stopping);
     },
     probe: () => inserter.probe(),
     get state() {

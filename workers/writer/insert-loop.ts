@@ -5,7 +5,6 @@ import type { Inserter } from "./inserter.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { Probing } from "./probing.ts";
 import type { QuietPoint } from "./quiet-point.ts";
-import { rollupGroupsSafe } from "./rollup-memory.ts";
 import type { SealedBatch, Sealing } from "./sealing.ts";
 import type { Wakeup } from "./wakeup.ts";
 import type { WriterDeps } from "./writer-deps.ts";
@@ -13,8 +12,6 @@ import type { WriterDeps } from "./writer-deps.ts";
 /** The oldest, and one ahead of its turn. */
 const batchesAtOnce = 2;
 const commitRetryMs = 500;
-/** The main thread answers within a turn; past this the rows are counted here, which costs 0.05 to 0.2 µs each. */
-const groupsWaitMs = 200;
 const epochEndPollMs = 10;
 
 export interface InsertLoopDeps extends WriterDeps {
@@ -117,8 +114,7 @@ export class InsertLoop {
   #begin(sealed: SealedBatch): Underway {
     const result = (async () => {
       await sealed.replayed;
-      const groupsMax = await this.#groupsIn(sealed);
-      return this.#inserter.store(sealed.batch, () => this.#deps.lifecycle.isStopped, groupsMax);
+      return this.#inserter.store(sealed.batch, () => this.#deps.lifecycle.isStopped);
     })();
     // Awaited in its turn; until then its failure is nobody's.
     result.catch(() => undefined);
@@ -142,13 +138,6 @@ export class InsertLoop {
       const settled = await Promise.race([current.result.then((result) => ({ result })), woken]);
       if (settled !== undefined) return settled.result;
     }
-  }
-
-  /** The main thread folds what it was told, and answers; until then, and of an earlier run's batches, nothing is known. */
-  async #groupsIn({ batch, groupsMax }: SealedBatch): Promise<number | undefined> {
-    if (batch.rowCount <= rollupGroupsSafe || groupsMax === null) return undefined;
-    const groups = await Promise.race([groupsMax, this.#deps.lifecycle.pause(groupsWaitMs)]);
-    return groups ?? undefined;
   }
 
   /** Whether no row of its newest epoch follows it. Waits until that can be told. */

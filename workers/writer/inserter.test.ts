@@ -5,10 +5,9 @@ import type { Event } from "../../contract/event.ts";
 import { RowEncoder } from "../../contract/row.ts";
 import { BatchProgress, type ProgressRecord } from "../journal/batch-progress.ts";
 import type { Batch, BatchPart, RowRange } from "../journal/journal.ts";
-import { type RowStore, StatesRefusedError } from "../row-store.ts";
+import { type InsertOutcome, type RowStore, StatesRefusedError } from "../row-store.ts";
 import type { DeadLetter, DeadLetterFile } from "./dead-letter.ts";
 import { createInserter, type Inserter } from "./inserter.ts";
-import { rollupGroupsSafe } from "./rollup-memory.ts";
 
 /** A segment, and what of it survives a crash: rows, token, progress. */
 function createBatch(
@@ -67,19 +66,24 @@ class FakeStore implements RowStore {
   failedOver = 0;
   readonly client = fakeClient;
 
-  async insert({ batch, range }: BatchPart, token: string, timeoutMs: number): Promise<void> {
+  /** More rows than this are too much at once. */
+  rowsMax = Number.POSITIVE_INFINITY;
+
+  async insert({ batch, range }: BatchPart, token: string, timeoutMs: number): Promise<InsertOutcome> {
     const body = batch.body(range ?? undefined);
     const count = ++this.inserts;
     this.deadlines.push(timeoutMs);
     body.destroy();
     this.before(count);
     const { devices } = body as Readable & { devices: string[] };
+    if (devices.length > this.rowsMax) return "too_large";
     if (devices.some(this.refuses)) throw new ClickHouseError({ code: "469", message: "refused. ", type: "" });
     if (!this.tokens.slice(-this.tokensRemembered).includes(token)) {
       this.tokens.push(token);
       this.stored.push(...devices);
     }
     this.after(count);
+    return "stored";
   }
   async query(): Promise<Uint8Array<ArrayBuffer>> {
     return new Uint8Array(1);
@@ -306,51 +310,24 @@ test("stopping ends a batch that does not get through, and says that it did not"
   expect(store.stored).toEqual([]);
 });
 
-/** Each type has values as far apart as they can be, of both signs: a fifth more of them than one insert may hold. */
-function createWideBatch(): ReturnType<typeof createBatch> {
-  const groups = Math.floor(rollupGroupsSafe * 1.2);
-  const values = [1e-18, 1e21, -1e-18, -1e21];
-  return createBatch(names(groups * 4), "journal-1-nonce", (row) => ({
-    event_type: `type-${row % groups}`,
-    value_float: values[Math.floor(row / groups)] as number,
-  }));
-}
-
 test("a batch whose rollups are too much at once is split before it is sent, and the same way after a crash", async () => {
   const store = new FakeStore();
-  const batch = createWideBatch();
-  const { rowCount } = batch;
+  store.rowsMax = 500;
+  const batch = createBatch(names(1_200));
   // The first part goes in, and its reply is lost in a crash.
   store.after = () => {
     throw new Crash();
   };
-  await createUnderTest(store).inserter.store(batch, () => store.inserts > 0);
+  await createUnderTest(store).inserter.store(batch, () => store.tokens.length > 0);
   store.after = () => undefined;
-  expect(batch.progress.splits).toContain(`0-${rowCount}`);
+  expect([...batch.progress.splits]).toEqual(["0-1200", "0-600"]);
   expect(await createUnderTest(store).inserter.store(batch, never)).toMatchObject({ deadLettered: 0 });
-  expect(store.stored).toEqual(names(rowCount));
-  expect(store.tokens).not.toContain(batch.token);
-  expect(new Set(store.tokens).size).toBe(store.tokens.length);
+  expect(store.stored).toEqual(names(1_200));
+  expect(store.tokens).toEqual(["0-300", "300-600", "600-900", "900-1200"].map((range) => `${batch.token}/${range}`));
 });
 
-test("rows that are counted as few groups, or are few themselves, are not even looked at", async () => {
+test("a refused row that cannot be read now is tried again", async () => {
   const store = new FakeStore();
-  const batch = createWideBatch();
-  await createUnderTest(store).inserter.store(batch, never, rollupGroupsSafe);
-  const few = createBatch(names(rollupGroupsSafe), "journal-2-nonce", (row) => ({ event_type: `type-${row}` }));
-  await createUnderTest(store).inserter.store(few, never);
-  expect(store.tokens).toEqual(["journal-1-nonce", "journal-2-nonce"]);
-});
-
-test("a batch that cannot be read now is tried again, whatever it is read for", async () => {
-  const store = new FakeStore();
-  const batch = createWideBatch();
-  batch.failReads = 2;
-  const { inserter, pauses } = createUnderTest(store);
-  await inserter.store(batch, never);
-  expect(pauses).toHaveLength(2);
-  expect(store.stored).toEqual(names(batch.rowCount));
-
   const refused = createBatch(["x"], "journal-2-nonce");
   store.refuses = () => true;
   store.before = () => {

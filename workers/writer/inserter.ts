@@ -3,22 +3,14 @@ import type { Batch, RowRange } from "../journal/journal.ts";
 import type { WriterStatus } from "../protocol.ts";
 import { Attempts, type SchemaOptions, StopRequested } from "./attempts.ts";
 import { DeadLettering, type DeadLetteringDeps } from "./dead-lettering.ts";
-import { estimateRollupBytes, rollupBytesMax, rollupGroupsSafe } from "./rollup-memory.ts";
 
 export interface InserterOptions extends SchemaOptions {
   readonly insertTimeoutMs: number;
 }
 
 export interface Inserter {
-  /**
-   * Tries until ClickHouse has every row that it will take; undefined when `stopping` became true first. `groupsMax`: at least
-   * as many as the (second, event type) groups of its rows, where that is known.
-   */
-  store(
-    batch: Batch,
-    stopping: () => boolean,
-    groupsMax?: number,
-  ): Promise<{ deadLettered: number; attempts: number } | undefined>;
+  /** Tries until ClickHouse has every row that it will take; undefined when `stopping` became true first. */
+  store(batch: Batch, stopping: () => boolean): Promise<{ deadLettered: number; attempts: number } | undefined>;
   /** Looks whether ClickHouse answers, and brings the schema up when that has not been done. Never throws. */
   probe(): Promise<void>;
   readonly state: WriterStatus["clickhouse"];
@@ -42,7 +34,6 @@ const insertsPerMark = 500;
 interface Progress {
   readonly batch: Batch;
   readonly stopping: () => boolean;
-  readonly groupsMax: number;
   /** Rows before this one are in ClickHouse, or dead letters. */
   readonly settled: number;
   /** Confirmed in this attempt. */
@@ -73,9 +64,9 @@ export function createInserter(deps: DeadLetteringDeps, options: InserterOptions
       return letters.failure;
     },
     probe: () => attempts.probe(),
-    async store(batch, stopping, groupsMax = Number.POSITIVE_INFINITY) {
+    async store(batch, stopping) {
       try {
-        const progress = { batch, stopping, groupsMax, settled: batch.progress.settledBefore, inserts: 0 };
+        const progress = { batch, stopping, settled: batch.progress.settledBefore, inserts: 0 };
         return await bisection.store({ from: 0, to: batch.rowCount }, progress);
       } catch (error) {
         if (error instanceof StopRequested) return undefined;
@@ -111,15 +102,15 @@ class Bisection {
     let attempts = 0;
     // A range that was split once is never sent whole again: its halves may be in ClickHouse under their own tokens.
     if (!batch.progress.isSplit(range)) {
-      const isTooMuch = !isLeaf && (await this.#isTooMuch(range, progress));
-      if (!isTooMuch) {
-        const result = await this.#insert(range, progress);
-        attempts = result.attempts;
-        if (!result.rejected) return { deadLettered: 0, attempts };
-        if (isLeaf) {
-          await this.#letters.put(batch, range, result.rejected, stopping);
-          return { deadLettered: 1, attempts };
-        }
+      const result = await this.#insert(range, progress);
+      attempts = result.attempts;
+      if (result.outcome === "stored") return { deadLettered: 0, attempts };
+      if (result.outcome === "too_large") {
+        const message = "rows are inserted in two parts: together their rollups take too much memory";
+        this.#deps.log("debug", message, { rows: range.to - range.from });
+      } else if (isLeaf) {
+        await this.#letters.put(batch, range, result.outcome, stopping);
+        return { deadLettered: 1, attempts };
       }
       await this.#record({ kind: "split", range }, progress);
     }
@@ -141,28 +132,12 @@ class Bisection {
       (count) => this.#deps.store.insert(part, token, this.#insertTimeoutMs * Math.min(count, maxDeadlineFactor)),
       stopping,
     );
-    if (result.rejected) return result;
+    if (result.outcome !== "stored") return result;
     progress.inserts++;
     if (!isWhole && progress.inserts % insertsPerMark === 0) {
       await this.#record({ kind: "settled", before: range.to }, progress);
     }
     return result;
-  }
-
-  /**
-   * Whether the rollups of these rows may take more memory than ClickHouse has: a day's readings of the second, sent at once, or
-   * thousands of types. Such an insert fails in a view, behind the raw rows, and would for ever; to split it then would store the
-   * raw rows twice. So it is split before it is sent. Always the same answer for the same rows, or a crash would do that.
-   */
-  async #isTooMuch(range: RowRange, { batch, groupsMax, stopping }: Progress): Promise<boolean> {
-    const rows = range.to - range.from;
-    if (Math.min(groupsMax, rows) <= rollupGroupsSafe) return false;
-    const estimate = (): Promise<number> => estimateRollupBytes(batch.body(range), rollupBytesMax);
-    const bytes = await this.#attempts.insist("a batch cannot be read", estimate, stopping);
-    if (bytes <= rollupBytesMax) return false;
-    const message = "rows are inserted in two parts: together their rollups take too much memory";
-    this.#deps.log("debug", message, { rows });
-    return true;
   }
 
   /** Until it is on record nothing may go on: without it, another path would be taken after a crash. */

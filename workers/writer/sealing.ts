@@ -15,8 +15,6 @@ export interface SealedBatch {
   /** Its newest epoch; those that were recovered are 1, 2, 3 … */
   readonly epoch: number;
   readonly firstEpoch: number;
-  /** At most so many (second, type) groups, once the main thread has said so; null where it cannot know. */
-  readonly groupsMax: Promise<number> | null;
   /** When the live view has its rows. At once, unless they were recovered. */
   replayed: Promise<void>;
 }
@@ -42,8 +40,6 @@ export class Sealing {
   readonly waiting: SealedBatch[];
   readonly #deps: SealingDeps;
   readonly #options: SealingOptions;
-  /** What the main thread owes: the counts of the batches it was told of, in their order. */
-  readonly #uncounted: ((groupsMax: number) => void)[] = [];
   /** Of the open batch. Its age is measured on a clock that nobody steps; the wall clock may go back by hours. */
   #openSinceMs = 0;
   #openFirstEpoch = 0;
@@ -57,7 +53,6 @@ export class Sealing {
       ending: "recovered",
       epoch: index + 1,
       firstEpoch: index + 1,
-      groupsMax: null,
       replayed: Promise.resolve(),
     }));
   }
@@ -107,11 +102,6 @@ export class Sealing {
     this.#openFirstEpoch = firstEpoch;
   }
 
-  /** What the main thread counted of the oldest batch that it has not told of yet. */
-  counted(groupsMax: number): void {
-    this.#uncounted.shift()?.(groupsMax);
-  }
-
   /** The epoch that begins after the oldest batch, if there is one yet. */
   get epochAfterOldest(): number | undefined {
     const [, next] = this.waiting;
@@ -131,11 +121,9 @@ export class Sealing {
     const newest = this.waiting[this.waiting.length - 1];
     const fresh = journal.sealed.slice(newest === undefined ? 0 : journal.sealed.lastIndexOf(newest.batch) + 1);
     for (const batch of fresh) {
-      const { promise: groupsMax, resolve } = Promise.withResolvers<number>();
-      this.#uncounted.push(resolve);
       const { epoch } = batch;
       const firstEpoch = this.#openFirstEpoch;
-      this.waiting.push({ batch, ending, epoch, firstEpoch, groupsMax, replayed: Promise.resolve() });
+      this.waiting.push({ batch, ending, epoch, firstEpoch, replayed: Promise.resolve() });
       post({ type: "sealed", epoch: ending === "cut_short" ? epoch - 1 : epoch });
     }
     if (fresh.length === 0) return false;

@@ -126,7 +126,7 @@ function createRunning(state: Inserter["state"] = "ok") {
   const memory = createRingMemory(1 << 16);
   const ring = new RingProducer(memory);
   const posted: FromWriter[] = [];
-  const inserts: { epoch: number; rows: number; groupsMax: number | undefined; done: () => void }[] = [];
+  const inserts: { epoch: number; rows: number; done: () => void }[] = [];
   const queries: string[] = [];
   const probes: number[] = [];
   const writer = createWriter(
@@ -141,7 +141,7 @@ function createRunning(state: Inserter["state"] = "ok") {
     { batchRows: 1_000_000, segmentMaxBytes: 1 << 30, flushIntervalMs: 0, segmentMaxAgeMs: 3_600_000 },
   );
   const store: RowStore = {
-    insert: async () => undefined,
+    insert: async () => "stored",
     query: async (sql) => {
       queries.push(sql);
       return new Uint8Array(1);
@@ -151,10 +151,10 @@ function createRunning(state: Inserter["state"] = "ok") {
     close: async () => undefined,
   };
   const inserter: Inserter = {
-    store: (each, _stopping, groupsMax) =>
+    store: (each) =>
       new Promise((resolve) => {
         const done = (): void => resolve({ deadLettered: 0, attempts: 1 });
-        inserts.push({ epoch: each.epoch, rows: each.rowCount, groupsMax, done });
+        inserts.push({ epoch: each.epoch, rows: each.rowCount, done });
       }),
     probe: async () => void probes.push(performance.now()),
     state,
@@ -209,23 +209,6 @@ test("when nothing more of its last epoch comes, a batch that the journal ended 
   await until("1 stored", () => seen("stored").length === 1);
   expect(seen("stored")[0]).toMatchObject({ epoch: 7 });
   expect(await writer.stop(1000)).toBe(0);
-});
-
-test("the inserter is told what the main thread counted, in the order of the batches; without an answer it counts itself", async () => {
-  const { writer, ring, inserts, push, seen } = createRunning();
-  push(1, 100_000);
-  ring.closeEpoch(1);
-  await until("1 sealed", () => seen("sealed").length === 1);
-  writer.sealedGroups(42);
-  await until("1 inserts", () => inserts.length === 1);
-  push(2, 100_000);
-  ring.closeEpoch(2);
-  inserts[0]?.done();
-  await until("2 inserts", () => inserts.length === 2);
-  expect(inserts.map(({ groupsMax }) => groupsMax)).toEqual([42, undefined]);
-  inserts[1]?.done();
-  await until("2 stored", () => seen("stored").length === 2);
-  await writer.stop(1000);
 });
 
 test("queries that keep coming do not put off the look whether ClickHouse is back, nor does the look put off them", async () => {

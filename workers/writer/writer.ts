@@ -25,8 +25,6 @@ export interface Writer {
   /** Runs `task` at a moment when every batch is either wholly in ClickHouse or not at all; inserts wait for it. */
   atQuietPoint(task: QuietTask): void;
   recoveredTaken(): void;
-  /** What the main thread counted of the oldest sealed batch that it has not told of yet. */
-  sealedGroups(groupsMax: number): void;
   /** Resolves after that time, or at once when the writer is told to stop: for what retries and waits. */
   pause(ms: number): Promise<void>;
   postStatus(): void;
@@ -79,7 +77,6 @@ export function createWriter(deps: WriterDeps, options: SealingOptions): Writer 
     query: (id, sql) => quietPoint.query(id, sql),
     atQuietPoint: (task) => quietPoint.add(task),
     recoveredTaken: () => recoveredRows.taken(),
-    sealedGroups: (groupsMax) => sealing.counted(groupsMax),
     pause: (ms) => lifecycle.pause(ms),
     postStatus,
     async stop(timeoutMs) {

@@ -9,6 +9,7 @@ import { writeEvents } from "./events";
 import { Numbers, releaseAll, take } from "./heap";
 import { Device } from "./records";
 import { beginRollups, groups, outOfRange, writeRollups } from "./rollups";
+import { boundOfRollups } from "./rollup-memory";
 import { orderRows } from "./row-order";
 import { beginRows, readRows, rowCount, types } from "./rows";
 import { setSeed } from "./table";
@@ -32,7 +33,7 @@ export function begin(rows: u32, states: bool): void {
   left = 0;
   beginRows(rows, states);
   beginDevices();
-  beginRollups();
+  beginRollups(states);
 }
 
 /** Where the next bytes of rows go: as many as are told, behind what is left of the last ones. */
@@ -88,6 +89,11 @@ export function typeCount(): u32 {
 
 export function deviceCount(): u32 {
   return deviceList.count;
+}
+
+/** What the rollups of the rows may take in ClickHouse. */
+export function rollupBytes(): f64 {
+  return boundOfRollups();
 }
 
 export function groupCount(): u32 {

@@ -71,4 +71,9 @@ export class Group {
   values: u32;
   zeros: u32;
   unused: u32;
+  /** What its values' binary exponents span, by sign; see `rollup-memory.ts`. */
+  positiveFirst: u16;
+  positiveLast: u16;
+  negativeFirst: u16;
+  negativeLast: u16;
 }

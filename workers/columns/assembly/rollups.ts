@@ -2,6 +2,7 @@ import * as columns from "./column-list";
 import { indexBytes, writeIndex } from "./events";
 import { Numbers, take, takeZeroed } from "./heap";
 import { EventType, Group } from "./records";
+import { beginSpans, widenSpan } from "./rollup-memory";
 import { addToSketch, beginSketches, writeSketches } from "./sketches";
 import { hashNumbers } from "./table";
 
@@ -14,11 +15,13 @@ let places: usize = 0;
 let mask: u32 = 0;
 let secondStart: i64 = i64.MIN_VALUE;
 let second: i64 = 0;
+let withStates: bool = false;
 export const groups = new Numbers();
 /** There is a time that a DateTime cannot hold: what the view makes of it is not imitated here. */
 export let outOfRange: bool = false;
 
-export function beginRollups(): void {
+export function beginRollups(states: bool): void {
+  withStates = states;
   mask = firstPlaces - 1;
   places = takeZeroed(<u64>firstPlaces * 4);
   secondStart = i64.MIN_VALUE;
@@ -38,8 +41,10 @@ export function addToRollup(type: EventType, timestamp: i64, hasValue: bool, val
   const group =
     type.group !== 0 && type.groupSecond === second ? changetype<Group>(<usize>type.group) : findGroup(type, second);
   group.events++;
-  // JSON cannot say NaN; the view would count it, and so make another state.
-  if (!hasValue || isNaN(value)) return;
+  if (!hasValue) return;
+  widenSpan(group, value);
+  // JSON cannot say NaN.
+  if (!withStates || isNaN(value)) return;
   group.sum += value;
   if (group.values === 0 || value < group.low) group.low = value;
   if (group.values === 0 || value > group.high) group.high = value;
@@ -66,6 +71,7 @@ function addGroup(place: u32, second: i64, typeId: u32): Group {
   group.second = second;
   group.typeId = typeId;
   group.id = groups.count;
+  beginSpans(group);
   groups.push(<u32>at);
   store<u32>(places + (<usize>place << 2), <u32>at);
   if (groups.count * 2 > mask) grow();

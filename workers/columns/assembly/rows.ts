@@ -105,10 +105,8 @@ function readRow(at: usize, end: usize): usize {
   textBytes += hasText ? textEnd - textAt : 1;
   noteBucket(timestamp);
   device.rows++;
-  if (withStates) {
-    addToDevice(device, timestamp, received, metadata);
-    addToRollup(type, timestamp, hasValue, value);
-  }
+  if (withStates) addToDevice(device, timestamp, received, metadata);
+  addToRollup(type, timestamp, hasValue, value);
   return next;
 }
 
