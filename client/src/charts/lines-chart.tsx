@@ -112,7 +112,7 @@ export default function LinesChart(props: LinesChartProps): JSX.Element {
   onCleanup(() => chart?.stop());
 
   return (
-    <div class="chart" role="img" aria-label={props.label}>
+    <div class="chart" role="img" aria-label={props.label} data-alerts={props.marks?.length || undefined}>
       <div class="chart-host" ref={host} />
     </div>
   );

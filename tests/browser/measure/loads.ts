@@ -41,7 +41,14 @@ async function load(url: string, path: string, ready: string): Promise<Load> {
       }).observe({ type: "largest-contentful-paint", buffered: true });
     });
     await page.goto(url + path);
-    await page.locator(ready).first().waitFor({ timeout: 60_000 });
+    await page
+      .locator(ready)
+      .first()
+      .waitFor({ timeout: 30_000 })
+      .catch(async (error: unknown) => {
+        await page.screenshot({ path: "/tmp/dash/load-fail.png", fullPage: true });
+        throw error;
+      });
     await Bun.sleep(settleMs);
     const lcpMs = await page.evaluate(() => (globalThis as unknown as { seenPaint: { lcp: number } }).seenPaint.lcp);
     return { lcpMs, bytes };

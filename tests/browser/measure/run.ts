@@ -42,20 +42,21 @@ const intervalSeconds = devices / rate;
 /** Intervals are known after eight reports. */
 const silentAt = Math.ceil(10 * intervalSeconds) + 10;
 const silentFor = 40;
+const outage = parts.includes("outage") ? ["--silence", `0.2@${silentAt}+${silentFor}`] : ["--silence", "0@0+0"];
 const simulator = Bun.spawn(
   [
     process.execPath,
     join(root, "cli/sluice.ts"),
     "simulate",
     ...["--url", service.url, "--devices", String(devices), "--rate", String(rate), "--sites", "5"],
-    ...["--seconds", String(3_600 + seconds), "--silence", `0.2@${silentAt}+${silentFor}`],
+    ...["--seconds", String(3_600 + seconds), ...outage],
   ],
   { stdout: "ignore", stderr: "ignore" },
 );
 try {
   if (parts.includes("outage"))
     await measureOutage(service.url, { stopped: Math.round(devices * 0.2), intervalSeconds });
-  else await Bun.sleep((silentAt + silentFor + 5) * 1000);
+  else await Bun.sleep(silentAt * 1000);
   if (parts.includes("load")) await measureLoads(service.url, runs);
   if (parts.includes("lighthouse") && options.lighthouse) {
     await measureLighthouse(service.url, { directory: options.lighthouse, runs: Math.min(3, runs) });

@@ -29,6 +29,12 @@ export function SeriesPanel(props: { data: DeviceData; range: TimeRangeState }):
             silent
           </span>
         </Show>
+        <Show when={props.data.alerts().length > 0}>
+          <span class="panel-note alert-key">
+            <i aria-hidden="true" />
+            alert firing
+          </span>
+        </Show>
       </div>
       <div class="series-list">
         <For each={numeric()}>

@@ -71,7 +71,7 @@ export default function ExploreCharts(props: ExploreChartsProps): JSX.Element {
   onCleanup(stop);
   return (
     <>
-      <div class="chart explore-main" role="img" aria-label={props.label}>
+      <div class="chart explore-main" role="img" aria-label={props.label} data-alerts={props.marks.length || undefined}>
         <div class="apex-host" ref={host} />
       </div>
       <Show when={props.brush !== "none"}>

@@ -46,6 +46,7 @@ export function ExplorePanel(props: { view: ExploreView; data: ExploreData }): J
       <p class="panel-foot">
         Drag over the chart to zoom; the back button undoes it. Drag the window in the small chart below to move through
         time.
+        <Show when={marks().length > 0}> Shaded times are those in which alerts were firing.</Show>
       </p>
       <Show when={empty()}>
         <Notice tone="info" title="No events in this range.">

@@ -125,6 +125,7 @@ export default function LiveRateChart(props: {
       class="chart"
       role="img"
       aria-label={props.label}
+      data-alerts={props.marks.length || undefined}
       data-held={hovered() && live.mode() === "play" ? "" : undefined}
       onPointerEnter={() => setHovered(true)}
       onPointerLeave={() => setHovered(false)}
