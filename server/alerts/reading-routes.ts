@@ -2,7 +2,7 @@ import { Elysia } from "elysia";
 import { Compile } from "typebox/compile";
 import { alertLimits, PushEnd, PushSubscription, RuleTest, severities } from "../../contract/alerts.ts";
 import { limits } from "../../contract/limits.ts";
-import { readParameters, readRange } from "../query/parameters.ts";
+import { choice, range, readParameters, readRange, text, whole, withDefault } from "../query/parameters.ts";
 import { answer } from "../query/refusal.ts";
 import type { Backtest } from "./backtest/backtest.ts";
 import type { AlertCenter } from "./center/alert-center.ts";
@@ -22,11 +22,33 @@ export interface ReadingRoutesDeps {
 
 const noStore = { "Cache-Control": "no-store" };
 const json = (body: unknown, status = 200): Response => Response.json(body, { status, headers: noStore });
-const states = ["pending", "firing", "recovering", "stale"] as const;
 const historyDefaultMs = 30 * 86_400_000;
 const futureMs = 60_000;
 const offsetMax = 10_000_000;
 const auditMax = 1_000;
+
+const named = {
+  rule: text("its id or name", alertLimits.nameCharacters),
+  device_id: text("exactly", limits.deviceIdCharacters),
+};
+const limit = withDefault(whole("alerts of a page", 1, alertLimits.pageMax), alertLimits.pageDefault);
+const nextPage = "from the page before";
+export const alertsParameters = {
+  state: choice("what it does now", ["pending", "firing", "recovering", "stale"]),
+  severity: choice("how bad it is", severities),
+  ...named,
+  limit,
+  cursor: whole(nextPage, 0, offsetMax),
+};
+export const historyParameters = {
+  ...range,
+  ...named,
+  limit,
+  cursor: whole(nextPage, 1, Number.MAX_SAFE_INTEGER),
+};
+export const auditParameters = {
+  limit: withDefault(whole("changes", 1, auditMax), alertLimits.pageDefault),
+};
 
 const schemas = { test: Compile(RuleTest), subscription: Compile(PushSubscription), end: Compile(PushEnd) };
 
@@ -52,37 +74,23 @@ export function createAlertReadingRoutes({ center, repository, backtest, pushes,
   return new Elysia({ name: "alert-reading" })
     .get("/api/alerts", ({ request }) =>
       answer(request, async () => {
-        const parameters = readParameters(new URL(request.url), [
-          "state",
-          "severity",
-          "rule",
-          "device_id",
-          "limit",
-          "cursor",
-        ]);
-        const filter = {
-          state: parameters.choice("state", states),
-          severity: parameters.choice("severity", severities),
-          rule: parameters.text("rule", alertLimits.nameCharacters),
-          deviceId: parameters.text("device_id", limits.deviceIdCharacters),
-        };
-        const limit = parameters.integer("limit", 1, alertLimits.pageMax) ?? alertLimits.pageDefault;
-        return json(viewAlerts(center, filter, parameters.integer("cursor", 0, offsetMax) ?? 0, limit));
+        const given = readParameters(new URL(request.url), alertsParameters);
+        const { state, severity, rule, device_id: deviceId, cursor, limit } = given;
+        return json(viewAlerts(center, { state, severity, rule, deviceId }, cursor ?? 0, limit));
       }),
     )
     .get("/api/alerts/history", ({ request }) =>
       answer(request, async () => {
-        const parameters = readParameters(new URL(request.url), ["from", "to", "rule", "device_id", "limit", "cursor"]);
-        const range = readRange(parameters, now() + futureMs, historyDefaultMs);
-        const limit = parameters.integer("limit", 1, alertLimits.pageMax) ?? alertLimits.pageDefault;
-        const rule = parameters.text("rule", alertLimits.nameCharacters);
-        const named = [...center.registry.rules.values()].find((record) => record.rule.name === rule);
+        const given = readParameters(new URL(request.url), historyParameters);
+        const { fromMs, toMs } = readRange(given, now() + futureMs, historyDefaultMs);
+        const { rule, limit } = given;
+        const known = [...center.registry.rules.values()].find((record) => record.rule.name === rule);
         const found = repository.transitions({
-          fromMs: range.fromMs,
-          toMs: range.toMs,
-          ruleId: named?.id ?? rule,
-          deviceId: parameters.text("device_id", limits.deviceIdCharacters),
-          beforeSequence: parameters.integer("cursor", 1, Number.MAX_SAFE_INTEGER),
+          fromMs,
+          toMs,
+          ruleId: known?.id ?? rule,
+          deviceId: given.device_id,
+          beforeSequence: given.cursor,
           limit: limit + 1,
         });
         const page = found.slice(0, limit);
@@ -95,8 +103,7 @@ export function createAlertReadingRoutes({ center, repository, backtest, pushes,
     )
     .get("/api/alerts/audit", ({ request }) =>
       answer(request, async () => {
-        const parameters = readParameters(new URL(request.url), ["limit"]);
-        const records = repository.audit(parameters.integer("limit", 1, auditMax) ?? alertLimits.pageDefault);
+        const records = repository.audit(readParameters(new URL(request.url), auditParameters).limit);
         return json({
           changes: records.map(({ atMs, who, action, target }) => ({
             at: new Date(atMs).toISOString(),

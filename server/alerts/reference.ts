@@ -21,38 +21,15 @@ import {
   StoredRule,
   StoredSilence,
 } from "../../contract/alerts.ts";
-import { ErrorAnswer, type ErrorCode, errorStatus } from "../../contract/error.ts";
-import type { Answer, ApiDocument, Content, Operation, Parameter } from "../reference/document.ts";
+import type { ErrorCode } from "../../contract/error.ts";
+import { describeParameters } from "../query/parameters.ts";
+import type { ApiDocument, Content, Operation, Parameter } from "../reference/document.ts";
+import { errorAnswers } from "../reference/error-answers.ts";
+import { alertsParameters, auditParameters, historyParameters } from "./reading-routes.ts";
 
 /** OpenAPI of the alerts. */
 
 const json = (schema: TSchema): Content => ({ "application/json": { schema } });
-const parameter = (place: "query" | "path", name: string, description: string, schema: object): Parameter => ({
-  name,
-  in: place,
-  required: place === "path",
-  description,
-  schema,
-});
-const query = (name: string, description: string, schema: object = { type: "string" }): Parameter =>
-  parameter("query", name, description, schema);
-const time = query("from", "ISO 8601 or epoch milliseconds");
-const until = query("to", "the same");
-const page = [
-  query("limit", "default 100", { type: "integer", minimum: 1, maximum: 1_000 }),
-  query("cursor", "from the page before"),
-];
-
-function errors(...codes: ErrorCode[]): Record<string, Answer> {
-  const byStatus = Map.groupBy(codes, (code) => errorStatus[code]);
-  return Object.fromEntries(
-    [...byStatus].map(([status, group]) => [
-      String(status),
-      { description: group.map((code) => `\`${code}\``).join(", "), content: json(ErrorAnswer) },
-    ]),
-  );
-}
-
 const reading: readonly ErrorCode[] = ["unauthenticated", "forbidden"];
 const bodies: readonly ErrorCode[] = [
   ...reading,
@@ -82,7 +59,7 @@ function operation({ summary, edits = false, parameters, body, status = 200, ans
     ...(body === undefined ? {} : { requestBody: { required: true, content: json(body) } }),
     responses: {
       [String(status)]: { description: summary, ...(answer === undefined ? {} : { content: json(answer) }) },
-      ...errors(...codes),
+      ...errorAnswers(...codes),
     },
   };
 }
@@ -90,19 +67,19 @@ function operation({ summary, edits = false, parameters, body, status = 200, ans
 const change = { edits: true, codes: [...bodies, "conflict"] } as const;
 const changeOne = { edits: true, codes: [...bodies, "conflict", "not_found"] } as const;
 const removal = { edits: true, status: 204, codes: [...reading, "conflict", "not_found"] } as const;
-const id = (what: string): Parameter => parameter("path", "id", `of the ${what}`, { type: "string" });
+const id = (what: string): Parameter => ({
+  name: "id",
+  in: "path",
+  required: true,
+  description: `of the ${what}`,
+  schema: { type: "string" },
+});
 
 export const alertPaths: ApiDocument["paths"] = {
   "/api/alerts": {
     get: operation({
       summary: "What fires, waits, recovers or is stale now, worst first",
-      parameters: [
-        query("state", "pending, firing, recovering or stale"),
-        query("severity", "info, warning or critical"),
-        query("rule", "its id or name"),
-        query("device_id", "exactly"),
-        ...page,
-      ],
+      parameters: describeParameters(alertsParameters),
       answer: Alerts,
       codes: [...reading, "invalid_parameter"],
     }),
@@ -110,7 +87,7 @@ export const alertPaths: ApiDocument["paths"] = {
   "/api/alerts/history": {
     get: operation({
       summary: "Changes of alarms, newest first",
-      parameters: [time, until, query("rule", "its id or name"), query("device_id", "exactly"), ...page],
+      parameters: describeParameters(historyParameters),
       answer: AlertHistory,
       codes: [...reading, "invalid_parameter"],
     }),
@@ -118,7 +95,7 @@ export const alertPaths: ApiDocument["paths"] = {
   "/api/alerts/audit": {
     get: operation({
       summary: "Who changed what, newest first",
-      parameters: [query("limit", "default 100", { type: "integer", minimum: 1, maximum: 1_000 })],
+      parameters: describeParameters(auditParameters),
       answer: AlertAudit,
       codes: [...reading, "invalid_parameter"],
     }),

@@ -2,12 +2,20 @@ import { Elysia } from "elysia";
 import { type Change, type ChangeKind, type Changes, changeKinds, deviceChangeKinds } from "../../contract/fleet.ts";
 import { limits } from "../../contract/limits.ts";
 import { type CursorValues, decodeCursor, encodeCursor } from "./cursor.ts";
-import { type MetadataFilter, matchingDevices, metadataParameters, readMetadataFilter } from "./metadata-filter.ts";
-import { readParameters } from "./parameters.ts";
+import { type MetadataFilter, matchingDevices, metadataParameters } from "./metadata-filter.ts";
+import { choice, choices, cursor, range, readParameters, text, whole, withDefault } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";
 import { answer, invalidParameter, jsonAnswer } from "./refusal.ts";
 
-const names = ["from", "to", "kind", "device_id", "fold", "limit", "cursor", metadataParameters];
+export const changesParameters = {
+  ...range,
+  kind: choices("may repeat; without it, what happened to devices one by one", changeKinds),
+  device_id: text("of one device", limits.deviceIdCharacters),
+  fold: choice("1: a group's change stands for the devices that it is about", ["0", "1"]),
+  ...metadataParameters,
+  limit: withDefault(whole("changes of a page", 1, limits.pageMax), limits.pageDefault),
+  cursor,
+};
 
 interface ChangesAsk {
   readonly kinds: readonly ChangeKind[];
@@ -26,26 +34,14 @@ interface ChangesAsk {
 export function createChangeRoutes(deps: { reader: Reader; now: () => number }) {
   return new Elysia({ name: "changes" }).get("/api/changes", ({ request }) =>
     answer(request, async (signal) => {
-      const parameters = readParameters(new URL(request.url), names);
-      const fold = parameters.choice("fold", ["0", "1"]) === "1";
-      const asked = parameters.choices("kind", changeKinds);
-      const deviceId = parameters.text("device_id", limits.deviceIdCharacters);
-      const metadata = readMetadataFilter(parameters);
-      const fromMs = parameters.time("from") ?? 0;
-      const toMs = parameters.time("to") ?? deps.now() + futureMs;
+      const given = readParameters(new URL(request.url), changesParameters);
+      const { kind: asked, device_id: deviceId, limit, cursor, from, to, "meta.*": metadata } = given;
+      const fold = given.fold === "1";
+      const fromMs = from ?? 0;
+      const toMs = to ?? deps.now() + futureMs;
       if (fromMs >= toMs) throw invalidParameter("from", "must be before `to`, which is now when it is not given");
-      const limit = parameters.integer("limit", 1, limits.pageMax) ?? limits.pageDefault;
       const kinds = asked.length > 0 ? asked : fold ? changeKinds : deviceChangeKinds;
-      const scope = [
-        "changes",
-        kinds,
-        deviceId ?? null,
-        metadata,
-        fold,
-        parameters.time("from") ?? null,
-        parameters.time("to") ?? null,
-      ];
-      const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
+      const scope = ["changes", kinds, deviceId ?? null, metadata, fold, from ?? null, to ?? null];
       const after = cursor === undefined ? undefined : decodeCursor(cursor, scope, ["integer", "string", "string"]);
       const ask = { kinds, deviceId, metadata, fold, fromMs, toMs, limit, after };
       const rows = await deps.reader.rows<ChangeRow>(createChangesQuery(ask), signal);

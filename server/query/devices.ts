@@ -7,20 +7,13 @@ import { fleetDevices, isSilent } from "../fleet/device-query.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { decodeMetadata } from "../fleet/metadata-text.ts";
 import { type CursorValues, decodeCursor, encodeCursor } from "./cursor.ts";
-import { facetsOf, groupsOf, readCensusFilter } from "./fleet-census.ts";
+import { censusFilterOf, censusParameters, facetsOf, groupsOf } from "./fleet-census.ts";
 import { readLastValues } from "./last-values.ts";
-import {
-  type MetadataFilter,
-  metadataConditions,
-  metadataParameters,
-  readMetadataFilter,
-  readMetadataKey,
-} from "./metadata-filter.ts";
-import { readParameters } from "./parameters.ts";
+import { type MetadataFilter, metadataConditions, metadataKey } from "./metadata-filter.ts";
+import { choice, cursor, readParameters, text, texts, whole, withDefault } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";
 import { answer, invalidParameter, jsonAnswer, Refusal } from "./refusal.ts";
 
-const statuses = ["online", "silent"] as const;
 /** What each sorts by, as an integer that a cursor can hold; times are epoch milliseconds, and IDs break every tie. */
 const sortKeys = {
   device_id: "0",
@@ -37,9 +30,27 @@ type Sort = (typeof sorts)[number];
 const detailDays = 30;
 const detailTypesMax = 1_000;
 
+export const devicesParameters = {
+  ...censusParameters,
+  sort: withDefault(choice("descending with a minus", sorts), "device_id"),
+  limit: withDefault(whole("devices of a page", 1, limits.pageMax), limits.pageDefault),
+  cursor,
+  last: texts("event type whose last value is wanted; may repeat", limits.eventTypeCharacters, limits.lastValueTypes),
+  group: metadataKey("meta.KEY: counts by this key instead of devices (DeviceGroups)"),
+};
+export const facetParameters = {
+  keys: texts(
+    "these keys, separated by commas; without it, those that group devices",
+    limits.metadataCharacters * limits.facetKeys,
+    limits.facetKeys,
+  ),
+  ...censusParameters,
+};
+export const deviceParameters = { device_id: text("required", limits.deviceIdCharacters) };
+
 interface DevicesAsk {
   search: string;
-  status: (typeof statuses)[number] | undefined;
+  status: "online" | "silent" | undefined;
   /** All of these. */
   metadata: MetadataFilter;
   sort: Sort;
@@ -62,18 +73,12 @@ export function createDeviceRoutes(deps: DeviceRoutesDeps) {
     new Elysia({ name: "devices" })
       .get("/api/devices", ({ request }) =>
         answer(request, async (signal) => {
-          const parameters = readParameters(new URL(request.url), listParameters);
-          const group = readMetadataKey(parameters, "group");
-          if (group !== undefined) {
-            return jsonAnswer<DeviceGroups>(await groupsOf(fleet, readCensusFilter(parameters), group, signal));
+          const given = readParameters(new URL(request.url), devicesParameters);
+          if (given.group !== undefined) {
+            return jsonAnswer<DeviceGroups>(await groupsOf(fleet, censusFilterOf(given), given.group, signal));
           }
-          const search = parameters.text("search", limits.deviceIdCharacters) ?? "";
-          const status = parameters.choice("status", statuses);
-          const sort = parameters.choice("sort", sorts) ?? "device_id";
-          const limit = parameters.integer("limit", 1, limits.pageMax) ?? limits.pageDefault;
-          const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
-          const metadata = readMetadataFilter(parameters);
-          const lastTypes = parameters.texts("last", limits.eventTypeCharacters, limits.lastValueTypes);
+          const { search, status, metadata } = censusFilterOf(given);
+          const { sort, limit, cursor, last: lastTypes } = given;
           const scope = ["devices", search, status ?? "", sort, metadata];
           const after = cursor === undefined ? undefined : decodeCursor(cursor, scope, ["integer", "string"]);
 
@@ -96,25 +101,23 @@ export function createDeviceRoutes(deps: DeviceRoutesDeps) {
       )
       .get("/api/facets", ({ request }) =>
         answer(request, async (signal) => {
-          const parameters = readParameters(new URL(request.url), facetParameters);
-          const asked = parameters.texts("keys", limits.metadataCharacters * limits.facetKeys, limits.facetKeys);
-          const keys = asked.flatMap((each) => each.split(",")).filter((key) => key !== "");
+          const given = readParameters(new URL(request.url), facetParameters);
+          const keys = given.keys.flatMap((each) => each.split(",")).filter((key) => key !== "");
           if (keys.length > limits.facetKeys) throw invalidParameter("keys", `at most ${limits.facetKeys}`);
-          return jsonAnswer<Facets>(await facetsOf(fleet, readCensusFilter(parameters), keys, signal));
+          return jsonAnswer<Facets>(await facetsOf(fleet, censusFilterOf(given), keys, signal));
         }),
       )
       // A path cannot carry every ID: `.` and `..` are taken out of it by whoever sends it.
       .get("/api/device", ({ request }) =>
         answer(request, async (signal) => {
-          const parameters = readParameters(new URL(request.url), ["device_id"]);
-          const deviceId = parameters.text("device_id", limits.deviceIdCharacters);
+          const { device_id: deviceId } = readParameters(new URL(request.url), deviceParameters);
           if (deviceId === undefined) throw invalidParameter("device_id", "which device?");
           return describe(deviceId, signal);
         }),
       )
       .get("/api/devices/*", ({ request }) =>
         answer(request, async (signal) => {
-          readParameters(new URL(request.url), []);
+          readParameters(new URL(request.url), {});
           return describe(decodeDeviceId(rawPath(request.url).slice("/api/devices/".length)), signal);
         }),
       )
@@ -152,9 +155,6 @@ export function createDeviceRoutes(deps: DeviceRoutesDeps) {
     };
   }
 }
-
-const listParameters = ["search", "status", "sort", "limit", "cursor", "group", "last", metadataParameters];
-const facetParameters = ["keys", "search", "status", metadataParameters];
 
 /** The path as it came: `URL` would take `.` and `..` for steps in it. */
 function rawPath(url: string): string {

@@ -10,7 +10,7 @@ import {
   type EventPlace,
   type ReadEventPage,
 } from "./event-pages.ts";
-import { readParameters } from "./parameters.ts";
+import { choice, cursor, range, readParameters, text, texts, whole, withDefault } from "./parameters.ts";
 import type { Reader } from "./reader.ts";
 import { answer, invalidParameter, jsonAnswer, noStore, withDeadline } from "./refusal.ts";
 
@@ -21,27 +21,41 @@ const exportPageBytes = 8 * 1024 * 1024;
 const exportPageMax = 20_000;
 const exportPageMin = 50;
 
+const format = withDefault(choice("ndjson and csv are streamed", ["json", "ndjson", "csv"]), "json");
+const pageLimit = withDefault(whole("events of a page", 1, limits.pageMax), limits.pageDefault);
+const exportLimit = withDefault(whole("events of an export", 1, exportEventsMax), exportEventsMax);
+
+export const eventParameters = {
+  device_id: text("of one device", limits.deviceIdCharacters),
+  event_type: texts("may repeat", limits.eventTypeCharacters, limits.historySeries),
+  ...range,
+  limit: {
+    description: "events of a page; of an export up to 1,000,000",
+    schema: { ...exportLimit.schema, default: limits.pageDefault },
+    read: (given: URLSearchParams, name: string) =>
+      (format.read(given, "format") === "json" ? pageLimit : exportLimit).read(given, name),
+  },
+  cursor,
+  format,
+};
+
 /** GET /api/events: raw events, newest first; JSON by pages, NDJSON and CSV as a stream. */
 export function createEventRoutes(deps: { reader: Reader }) {
   const readPage = createEventPages(deps.reader);
   return new Elysia({ name: "events" }).get("/api/events", ({ request }) =>
     answer(request, async (signal) => {
-      const parameters = readParameters(new URL(request.url), eventParameters);
+      const given = readParameters(new URL(request.url), eventParameters);
       const filter: EventFilter = {
-        deviceId: parameters.text("device_id", limits.deviceIdCharacters),
-        eventTypes: parameters.texts("event_type", limits.eventTypeCharacters, limits.historySeries),
-        fromMs: parameters.time("from"),
-        toMs: parameters.time("to"),
+        deviceId: given.device_id,
+        eventTypes: given.event_type,
+        fromMs: given.from,
+        toMs: given.to,
       };
       if (filter.fromMs !== undefined && filter.toMs !== undefined && filter.fromMs >= filter.toMs) {
         throw invalidParameter("from", "must be before `to`");
       }
-      const format = parameters.choice("format", ["json", "ndjson", "csv"]) ?? "json";
-      const limitMax = format === "json" ? limits.pageMax : exportEventsMax;
-      const limitDefault = format === "json" ? limits.pageDefault : exportEventsMax;
-      const limit = parameters.integer("limit", 1, limitMax) ?? limitDefault;
+      const { format, limit, cursor } = given;
       const scope = ["events", filter.deviceId ?? null, filter.eventTypes, filter.fromMs ?? null, filter.toMs ?? null];
-      const cursor = parameters.text("cursor", Number.POSITIVE_INFINITY);
       const after = cursor === undefined ? null : decodePlace(cursor, scope);
 
       const page = await readPage(filter, after, Math.min(limit, limits.pageMax), signal);
@@ -53,8 +67,6 @@ export function createEventRoutes(deps: { reader: Reader }) {
     }),
   );
 }
-
-const eventParameters = ["device_id", "event_type", "from", "to", "limit", "cursor", "format"];
 
 const encodePlace = (place: EventPlace, scope: readonly unknown[]): string =>
   encodeCursor(scope, [place.timestampMs, place.hash, place.equals]);

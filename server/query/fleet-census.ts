@@ -1,7 +1,7 @@
 import { limits } from "../../contract/limits.ts";
 import { type CensusFilter, countDevices, countFacets, countGroups, type Roll } from "../fleet/census.ts";
-import { readMetadataFilter } from "./metadata-filter.ts";
-import type { Parameters } from "./parameters.ts";
+import { metadataParameters } from "./metadata-filter.ts";
+import { choice, type ParametersOf, text } from "./parameters.ts";
 import { Refusal } from "./refusal.ts";
 
 /** What the fleet's own register answers, without a query: counts of devices by their metadata. */
@@ -10,17 +10,20 @@ export interface Census {
   readonly roll: Roll | null;
 }
 
-const statuses = ["online", "silent"] as const;
+/** Which devices are counted. */
+export const censusParameters = {
+  search: text("part of the id", limits.deviceIdCharacters),
+  status: choice("online or silent", ["online", "silent"]),
+  ...metadataParameters,
+};
 const waitMs = 5_000;
 const pollMs = 50;
 
-export function readCensusFilter(parameters: Parameters): CensusFilter {
-  return {
-    search: parameters.text("search", limits.deviceIdCharacters) ?? "",
-    status: parameters.choice("status", statuses),
-    metadata: readMetadataFilter(parameters),
-  };
-}
+export const censusFilterOf = (given: ParametersOf<typeof censusParameters>): CensusFilter => ({
+  search: given.search ?? "",
+  status: given.status,
+  metadata: given["meta.*"],
+});
 
 /** A fleet that is being read is waited for. */
 async function rollOf(census: Census, signal: AbortSignal): Promise<Roll> {

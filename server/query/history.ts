@@ -7,20 +7,31 @@ import { type HistoryPlan, planHistory, type Rollup, rollups, widenRange } from 
 import {
   type MetadataFilter,
   matchingDevices,
+  metadataKey,
   metadataParameters,
   newestMetadata,
-  readMetadataFilter,
-  readMetadataKey,
 } from "./metadata-filter.ts";
-import { readParameters, readRange, type TimeRange } from "./parameters.ts";
+import { range, readParameters, readRange, type TimeRange, text, texts, whole, withDefault } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";
 import { answer, jsonAnswer } from "./refusal.ts";
 
 const hourMs = 3_600_000;
-/** Series when no type is asked for, and no `limit`. */
-const seriesDefault = 10;
 const stepMaxSeconds = 366 * 86_400;
 const eventTypesMax = 10_000;
+
+export const historyParameters = {
+  event_type: texts("may repeat; without it the largest types", limits.eventTypeCharacters, limits.historySeries),
+  device_id: text("of one device", limits.deviceIdCharacters),
+  ...range,
+  step: whole("seconds of a point; by itself at most 2,000 points", 1, stepMaxSeconds),
+  limit: withDefault(whole("series, when no type is given, or the busiest of a split", 1, limits.historySeries), 10),
+  split: metadataKey("meta.KEY: a series for each value of the key"),
+  ...metadataParameters,
+};
+export const eventTypesParameters = {
+  ...range,
+  limit: withDefault(whole("types", 1, eventTypesMax), eventTypesMax),
+};
 
 interface HistoryAsk {
   eventTypes: string[];
@@ -45,21 +56,21 @@ export function createHistoryRoutes(deps: HistoryRoutesDeps) {
   return new Elysia({ name: "history" })
     .get("/api/history", ({ request }) =>
       answer(request, async (signal) => {
-        const parameters = readParameters(new URL(request.url), historyParameters);
+        const given = readParameters(new URL(request.url), historyParameters);
         const ask: HistoryAsk = {
-          eventTypes: parameters.texts("event_type", limits.eventTypeCharacters, limits.historySeries),
-          deviceId: parameters.text("device_id", limits.deviceIdCharacters),
-          metadata: readMetadataFilter(parameters),
-          split: readMetadataKey(parameters, "split"),
-          seriesMax: parameters.integer("limit", 1, limits.historySeries) ?? seriesDefault,
+          eventTypes: given.event_type,
+          deviceId: given.device_id,
+          metadata: given["meta.*"],
+          split: given.split,
+          seriesMax: given.limit,
         };
         const nowMs = now();
         // Taken before the query: what is stored then is in its answer.
         const completeMs = completeTo();
         const plan = planHistory({
-          range: readRange(parameters, nowMs, hourMs),
+          range: readRange(given, nowMs, hourMs),
           nowMs,
-          stepSeconds: parameters.integer("step", 1, stepMaxSeconds),
+          stepSeconds: given.step,
           byDevice: ask.deviceId !== undefined || ask.metadata.length > 0 || ask.split !== undefined,
         });
         const pairs = ask.split === undefined ? null : await reader.rows<Pair>(createPairsQuery(plan, ask), signal);
@@ -77,20 +88,17 @@ export function createHistoryRoutes(deps: HistoryRoutesDeps) {
     )
     .get("/api/event-types", ({ request }) =>
       answer(request, async (signal) => {
-        const parameters = readParameters(new URL(request.url), eventTypesParameters);
+        const given = readParameters(new URL(request.url), eventTypesParameters);
         const nowMs = now();
         // All time when no range is given: it is the register of types.
-        const range = readRange(parameters, nowMs + futureMs, Number.POSITIVE_INFINITY);
-        const limit = parameters.integer("limit", 1, eventTypesMax) ?? eventTypesMax;
-        const query = createEventTypesQuery(range, nowMs, limit);
+        const asked = readRange(given, nowMs + futureMs, Number.POSITIVE_INFINITY);
+        const query = createEventTypesQuery(asked, nowMs, given.limit);
         const rows = await reader.rows<{ event_type: string; event_count: number }>(query, signal);
         return jsonAnswer<EventTypes>({ event_types: rows });
       }),
     );
 }
 
-const historyParameters = ["event_type", "device_id", "from", "to", "step", "limit", "split", metadataParameters];
-const eventTypesParameters = ["from", "to", "limit"];
 /** A device's clock may be ahead; "all time" includes what it has sent. */
 const futureMs = 24 * hourMs;
 

@@ -4,14 +4,19 @@ import type { PartUpdate, TypeAggregate } from "../../contract/stream.ts";
 import { windowSeconds } from "../live-view/live-window.ts";
 import { type FigureRow, meanOf, quantileOf, rawFigures } from "./figures.ts";
 import { type Census, devicesOf } from "./fleet-census.ts";
-import { type MetadataFilter, matchingDevices, metadataParameters, readMetadataFilter } from "./metadata-filter.ts";
-import { readParameters } from "./parameters.ts";
+import { type MetadataFilter, matchingDevices, metadataParameters } from "./metadata-filter.ts";
+import { readParameters, whole, withDefault } from "./parameters.ts";
 import type { Query, Reader } from "./reader.ts";
 import { answer, jsonAnswer } from "./refusal.ts";
 
 /** As in the live view: a rate is a mean of so many seconds. */
 const rateSeconds = 10;
 const typesMax = 10_000;
+
+export const livePartParameters = {
+  limit: withDefault(whole("types", 1, limits.streamTypesMax), limits.streamTypesDefault),
+  ...metadataParameters,
+};
 
 export interface LivePartRoutesDeps {
   readonly reader: Reader;
@@ -27,9 +32,7 @@ export interface LivePartRoutesDeps {
 export function createLivePartRoutes({ reader, completeTo, fleet }: LivePartRoutesDeps) {
   return new Elysia({ name: "live-part" }).get("/api/live", ({ request }) =>
     answer(request, async (signal) => {
-      const parameters = readParameters(new URL(request.url), ["limit", metadataParameters]);
-      const limit = parameters.integer("limit", 1, limits.streamTypesMax) ?? limits.streamTypesDefault;
-      const metadata = readMetadataFilter(parameters);
+      const { limit, "meta.*": metadata } = readParameters(new URL(request.url), livePartParameters);
       const toMs = Math.floor(completeTo() / 1000) * 1000;
       const [types, [fleetRow], devices] = await Promise.all([
         reader.rows<TypeRow>(createTypesQuery(metadata, toMs), signal),

@@ -1,27 +1,35 @@
 import { limits } from "../../contract/limits.ts";
 import { metadataMap } from "../fleet/metadata-text.ts";
-import type { Parameters } from "./parameters.ts";
+import { type ParameterRow, prefixed, text } from "./parameters.ts";
 import type { Query } from "./reader.ts";
 import { invalidParameter } from "./refusal.ts";
 
 /** `meta.KEY=VALUE`: the device's newest metadata has one of these values; an empty one means that it has not got the key. */
 export type MetadataFilter = readonly (readonly [key: string, values: readonly string[]])[];
 
-/** For the names of a route that takes such a filter. */
-export const metadataParameters = "meta.*";
+/** For the table of a route that filters devices by their newest metadata. */
+export const metadataParameters = {
+  "meta.*": prefixed(
+    "meta.KEY=VALUE: the newest metadata of the device has this value; the same key again: or this one; an empty value: without the key",
+    limits.metadataCharacters,
+    limits.metadataFilters,
+  ),
+};
 
-export function readMetadataFilter(parameters: Parameters): MetadataFilter {
-  return parameters.prefixed("meta.", limits.metadataCharacters, limits.metadataFilters);
-}
+const keyText = text("", "meta.".length + limits.metadataCharacters);
 
-/** A parameter `meta.KEY`. */
-export function readMetadataKey(parameters: Parameters, name: string): string | undefined {
-  const given = parameters.text(name, "meta.".length + limits.metadataCharacters);
-  if (given === undefined) return undefined;
-  const key = given.startsWith("meta.") ? given.slice("meta.".length) : "";
-  if (key === "") throw invalidParameter(name, "meta.KEY, a key of the devices' metadata");
-  return key;
-}
+/** A parameter whose value is `meta.KEY`. */
+export const metadataKey = (description: string): ParameterRow<string | undefined> => ({
+  description,
+  schema: { type: "string" },
+  read(given, name) {
+    const value = keyText.read(given, name);
+    if (value === undefined) return undefined;
+    const key = value.startsWith("meta.") ? value.slice("meta.".length) : "";
+    if (key === "") throw invalidParameter(name, "meta.KEY, a key of the devices' metadata");
+    return key;
+  },
+});
 
 /** The devices that match, as a subquery, and its parameters. A device's metadata is its newest, whatever its events said then. */
 export function matchingDevices(filter: MetadataFilter): { sql: string; params: Query["params"] } {

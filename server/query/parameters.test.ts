@@ -1,11 +1,22 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { parseTimestamp } from "../ingest/timestamp.ts";
-import { parseTime, readParameters, readRange } from "./parameters.ts";
+import {
+  choice,
+  type ParameterTable,
+  parseTime,
+  range,
+  readParameters,
+  readRange,
+  text,
+  texts,
+  time,
+  whole,
+} from "./parameters.ts";
 import { Refusal } from "./refusal.ts";
 
-const read = (query: string, names: readonly string[] = ["a", "b", "from", "to"]) =>
-  readParameters(new URL(`http://x/?${query}`), names);
+const read = <Table extends ParameterTable>(query: string, table: Table) =>
+  readParameters(new URL(`http://x/?${query}`), table);
 
 test("a time is ISO 8601, with any zone, or epoch milliseconds", () => {
   const noon = Date.UTC(2026, 0, 31, 12);
@@ -65,23 +76,23 @@ test("times are read as an event's timestamp is", () => {
 
 test("every refusal names its parameter", () => {
   const refusals: [string, () => unknown][] = [
-    ["c", () => read("c=1")],
-    ["a", () => read("a=1&a=2").text("a", 9)],
-    ["a", () => read("a=12345").text("a", 4)],
-    ["a", () => read("a=1&a=2&a=3").texts("a", 4, 2)],
-    ["a", () => read("a=12345").texts("a", 4, 2)],
-    ["a", () => read("a=x").integer("a", 1, 9)],
-    ["a", () => read("a=0").integer("a", 1, 9)],
-    ["a", () => read("a=10").integer("a", 1, 9)],
-    ["a", () => read("a=1.5").integer("a", 1, 9)],
-    ["a", () => read("a=-1").integer("a", 1, 9)],
-    ["a", () => read("a=0x5").integer("a", 1, 9)],
-    ["a", () => read("a=+5").integer("a", 1, 9)],
-    ["a", () => read("a=One").choice("a", ["one", "two"])],
-    ["a", () => read("a=never").time("a")],
-    ["a", () => read("a=2200-01-01").time("a")],
-    ["from", () => readRange(read("from=2&to=2"), 5, 1)],
-    ["from", () => readRange(read("from=6"), 5, 1)],
+    ["c", () => read("c=1", { a: whole("", 1, 9) })],
+    ["a", () => read("a=1&a=2", { a: text("", 9) }).a],
+    ["a", () => read("a=12345", { a: text("", 4) }).a],
+    ["a", () => read("a=1&a=2&a=3", { a: texts("", 4, 2) }).a],
+    ["a", () => read("a=12345", { a: texts("", 4, 2) }).a],
+    ["a", () => read("a=x", { a: whole("", 1, 9) }).a],
+    ["a", () => read("a=0", { a: whole("", 1, 9) }).a],
+    ["a", () => read("a=10", { a: whole("", 1, 9) }).a],
+    ["a", () => read("a=1.5", { a: whole("", 1, 9) }).a],
+    ["a", () => read("a=-1", { a: whole("", 1, 9) }).a],
+    ["a", () => read("a=0x5", { a: whole("", 1, 9) }).a],
+    ["a", () => read("a=+5", { a: whole("", 1, 9) }).a],
+    ["a", () => read("a=One", { a: choice("", ["one", "two"]) }).a],
+    ["a", () => read("a=never", { a: time("") }).a],
+    ["a", () => read("a=2200-01-01", { a: time("") }).a],
+    ["from", () => readRange(read("from=2&to=2", range), 5, 1)],
+    ["from", () => readRange(read("from=6", range), 5, 1)],
   ];
   for (const [name, refused] of refusals) {
     try {
@@ -96,17 +107,18 @@ test("every refusal names its parameter", () => {
 });
 
 test("an empty value is an absent one, and a repeated one counts once in a list", () => {
-  const parameters = read("a=&b=x&b=&b=x&b=y");
-  expect(parameters.text("a", 9)).toBeUndefined();
-  expect(parameters.integer("a", 1, 9)).toBeUndefined();
-  expect(parameters.time("a")).toBeUndefined();
-  expect(parameters.texts("b", 9, 2)).toEqual(["x", "y"]);
+  const query = "a=&b=x&b=&b=x&b=y";
+  const b = texts("", 9, 2);
+  expect(read(query, { a: text("", 9), b }).a).toBeUndefined();
+  expect(read(query, { a: whole("", 1, 9), b }).a).toBeUndefined();
+  expect(read(query, { a: time(""), b }).a).toBeUndefined();
+  expect(read(query, { a: text("", 9), b }).b).toEqual(["x", "y"]);
 });
 
 test("a range is the last hour, or the hour before `to`, or from `from` until now", () => {
   const hour = 3_600_000;
-  expect(readRange(read(""), 10 * hour, hour)).toEqual({ fromMs: 9 * hour, toMs: 10 * hour });
-  expect(readRange(read(`to=${5 * hour}`), 10 * hour, hour)).toEqual({ fromMs: 4 * hour, toMs: 5 * hour });
-  expect(readRange(read("from=7"), 10 * hour, hour)).toEqual({ fromMs: 7, toMs: 10 * hour });
-  expect(readRange(read(""), 10, Number.POSITIVE_INFINITY)).toEqual({ fromMs: 0, toMs: 10 });
+  expect(readRange(read("", range), 10 * hour, hour)).toEqual({ fromMs: 9 * hour, toMs: 10 * hour });
+  expect(readRange(read(`to=${5 * hour}`, range), 10 * hour, hour)).toEqual({ fromMs: 4 * hour, toMs: 5 * hour });
+  expect(readRange(read("from=7", range), 10 * hour, hour)).toEqual({ fromMs: 7, toMs: 10 * hour });
+  expect(readRange(read("", range), 10, Number.POSITIVE_INFINITY)).toEqual({ fromMs: 0, toMs: 10 });
 });

@@ -1,5 +1,5 @@
 import type { TSchema } from "typebox";
-import { ErrorAnswer, type ErrorCode, errorStatus } from "../../contract/error.ts";
+import { ErrorAnswer } from "../../contract/error.ts";
 import { Event, StoredEvent } from "../../contract/event.ts";
 import { DeviceGroups } from "../../contract/fleet.ts";
 import { IngestAnswer } from "../../contract/ingest.ts";
@@ -8,8 +8,12 @@ import { DeviceDetail, Devices, Events, EventTypes, History, PipelineDetail } fr
 import { Session, SignIn } from "../../contract/session.ts";
 import { DeviceUpdate, Update } from "../../contract/stream.ts";
 import { alertPaths } from "../alerts/reference.ts";
-import { fleetPaths, metadataParameter } from "../fleet/reference.ts";
+import { fleetPaths } from "../fleet/reference.ts";
 import { protocolPaths, protocolSecurity } from "../ingest/reference.ts";
+import { deviceParameters, devicesParameters } from "../query/devices.ts";
+import { eventParameters } from "../query/events.ts";
+import { eventTypesParameters, historyParameters } from "../query/history.ts";
+import { describeParameters } from "../query/parameters.ts";
 import { sqlPaths } from "../query/sql/reference.ts";
 import { storagePaths } from "../storage/reference.ts";
 import { viewPaths } from "../views/reference.ts";
@@ -21,6 +25,7 @@ import {
   openapiVersion,
   type Parameter,
 } from "./document.ts";
+import { errorAnswers, readingErrors } from "./error-answers.ts";
 
 const components = {
   Event,
@@ -49,13 +54,6 @@ const whole = (minimum: number, maximum: number, fallback?: number): object => (
   maximum,
   ...(fallback === undefined ? {} : { default: fallback }),
 });
-const time = {
-  anyOf: [
-    { type: "string", format: "date-time" },
-    { type: "integer", description: "epoch milliseconds" },
-  ],
-};
-
 const query = (name: string, description: string, schema: object): Parameter => ({
   name,
   in: "query",
@@ -70,42 +68,9 @@ const header = (name: string, description: string, schema: object): Parameter =>
   description,
   schema,
 });
-const range = [query("from", "start, included", time), query("to", "end, excluded; now when not given", time)];
-const cursor = query("cursor", "from the page before", { type: "string" });
-
-const retryAfter = { "Retry-After": { description: "seconds", schema: { type: "integer" } } };
-const rateHeaders = Object.fromEntries(
-  ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"].map((name) => [name, { schema: { type: "integer" } }]),
-);
-
-/** Error answers, one a status, with the codes that come under it. */
-function errors(...codes: ErrorCode[]): Record<string, Answer> {
-  const byStatus = Map.groupBy(codes, (code) => errorStatus[code]);
-  return Object.fromEntries(
-    [...byStatus].map(([status, group]) => [
-      String(status),
-      {
-        description: group.map((code) => `\`${code}\``).join(", "),
-        content: json(ref("ErrorAnswer")),
-        ...(status === 503 ? { headers: retryAfter } : {}),
-        ...(status === 429 ? { headers: { ...retryAfter, ...rateHeaders } } : {}),
-      },
-    ]),
-  );
-}
-
 const answer = (name: keyof typeof components, description: string): Record<string, Answer> => ({
   "200": { description, content: json(ref(name)) },
 });
-const reading: readonly ErrorCode[] = [
-  "invalid_parameter",
-  "unauthenticated",
-  "forbidden",
-  "query_failed",
-  "overloaded",
-  "clickhouse_unavailable",
-  "query_timeout",
-];
 const open: Operation["security"] = [];
 
 const paths: ApiDocument["paths"] = {
@@ -147,7 +112,7 @@ const paths: ApiDocument["paths"] = {
       responses: {
         "200": { description: "with `wait=stored`: ClickHouse has them", content: json(ref("IngestAnswer")) },
         "202": { description: "the events are on disk", content: json(ref("IngestAnswer")) },
-        ...errors(
+        ...errorAnswers(
           "malformed_json",
           "malformed_encoding",
           "malformed_request",
@@ -189,7 +154,7 @@ const paths: ApiDocument["paths"] = {
           description: "a stream that does not end",
           content: { "text/event-stream": { schema: { anyOf: [ref("Update"), ref("DeviceUpdate")] } } },
         },
-        ...errors(
+        ...errorAnswers(
           "invalid_parameter",
           "unauthenticated",
           "forbidden",
@@ -204,45 +169,26 @@ const paths: ApiDocument["paths"] = {
     get: {
       summary: "Figures over time",
       tags: ["Read"],
-      parameters: [
-        query("event_type", "may repeat; without it the largest types", text(limits.eventTypeCharacters)),
-        query("device_id", "of one device", text(limits.deviceIdCharacters)),
-        ...range,
-        query("step", "seconds of a point; by itself at most 2,000 points", whole(1, 366 * 86_400)),
-        query("limit", "series, when no type is given, or the busiest of a split", whole(1, limits.historySeries, 10)),
-        query("split", "meta.KEY: a series for each value of the key", { type: "string" }),
-        metadataParameter,
-      ],
-      responses: { ...answer("History", "one series a type"), ...errors(...reading) },
+      parameters: describeParameters(historyParameters),
+      responses: { ...answer("History", "one series a type"), ...errorAnswers(...readingErrors) },
     },
   },
   "/api/event-types": {
     get: {
       summary: "Event types with counts",
       tags: ["Read"],
-      parameters: [...range, query("limit", "types", whole(1, 10_000, 10_000))],
-      responses: { ...answer("EventTypes", "by count, largest first"), ...errors(...reading) },
+      parameters: describeParameters(eventTypesParameters),
+      responses: { ...answer("EventTypes", "by count, largest first"), ...errorAnswers(...readingErrors) },
     },
   },
   "/api/devices": {
     get: {
       summary: "Devices",
       tags: ["Read"],
-      parameters: [
-        query("search", "part of the id", text(limits.deviceIdCharacters)),
-        query("status", "online or silent", { enum: ["online", "silent"] }),
-        query("sort", "descending with a minus", {
-          enum: ["device_id", "first_seen", "last_seen", "event_count"].flatMap((name) => [name, `-${name}`]),
-        }),
-        query("limit", "devices of a page", whole(1, limits.pageMax, limits.pageDefault)),
-        cursor,
-        query("last", "event type whose last value is wanted; may repeat", text(limits.eventTypeCharacters)),
-        query("group", "meta.KEY: counts by this key instead of devices (DeviceGroups)", { type: "string" }),
-        metadataParameter,
-      ],
+      parameters: describeParameters(devicesParameters),
       responses: {
         "200": { description: "a page", content: json({ anyOf: [ref("Devices"), ref("DeviceGroups")] }) },
-        ...errors(...reading),
+        ...errorAnswers(...readingErrors),
       },
     },
   },
@@ -250,10 +196,10 @@ const paths: ApiDocument["paths"] = {
     get: {
       summary: "One device whose id a path cannot carry, such as `..`",
       tags: ["Read"],
-      parameters: [query("device_id", "required", text(limits.deviceIdCharacters))],
+      parameters: describeParameters(deviceParameters),
       responses: {
         ...answer("DeviceDetail", "as /api/devices/{device_id}"),
-        ...errors(...reading, "not_found"),
+        ...errorAnswers(...readingErrors, "not_found"),
       },
     },
   },
@@ -272,7 +218,7 @@ const paths: ApiDocument["paths"] = {
       ],
       responses: {
         ...answer("DeviceDetail", "the device, with its types and the last value of each"),
-        ...errors(...reading, "not_found"),
+        ...errorAnswers(...readingErrors, "not_found"),
       },
     },
   },
@@ -280,14 +226,7 @@ const paths: ApiDocument["paths"] = {
     get: {
       summary: "Raw events, newest first",
       tags: ["Read"],
-      parameters: [
-        query("device_id", "of one device", text(limits.deviceIdCharacters)),
-        query("event_type", "may repeat", text(limits.eventTypeCharacters)),
-        ...range,
-        query("limit", "events of a page; of an export up to 1,000,000", whole(1, 1_000_000, limits.pageDefault)),
-        cursor,
-        query("format", "ndjson and csv are streamed", { enum: ["json", "ndjson", "csv"], default: "json" }),
-      ],
+      parameters: describeParameters(eventParameters),
       responses: {
         "200": {
           description: "a page, or an export",
@@ -297,7 +236,7 @@ const paths: ApiDocument["paths"] = {
             "text/csv": { schema: { type: "string" } },
           },
         },
-        ...errors(...reading),
+        ...errorAnswers(...readingErrors),
       },
     },
   },
@@ -305,7 +244,7 @@ const paths: ApiDocument["paths"] = {
     get: {
       summary: "What the operator needs to know",
       tags: ["Operate"],
-      responses: { ...answer("PipelineDetail", "the pipeline"), ...errors("unauthenticated", "forbidden") },
+      responses: { ...answer("PipelineDetail", "the pipeline"), ...errorAnswers("unauthenticated", "forbidden") },
     },
   },
   "/api/session": {
@@ -323,14 +262,14 @@ const paths: ApiDocument["paths"] = {
       requestBody: { required: true, content: json(ref("SignIn")) },
       responses: {
         ...answer("Session", "signed in"),
-        ...errors("malformed_request", "forbidden", "body_too_large", "unsupported_media_type", "rate_limited"),
+        ...errorAnswers("malformed_request", "forbidden", "body_too_large", "unsupported_media_type", "rate_limited"),
       },
     },
     delete: {
       summary: "Sign out",
       tags: ["Access"],
       security: open,
-      responses: { "204": { description: "the session has ended" }, ...errors("forbidden") },
+      responses: { "204": { description: "the session has ended" }, ...errorAnswers("forbidden") },
     },
   },
   "/healthz": {
@@ -354,7 +293,7 @@ const paths: ApiDocument["paths"] = {
             properties: { status: { const: "ready" }, degraded: { type: "array", items: { type: "string" } } },
           }),
         },
-        ...errors("not_ready"),
+        ...errorAnswers("not_ready"),
       },
     },
   },
@@ -364,7 +303,7 @@ const paths: ApiDocument["paths"] = {
       tags: ["Operate"],
       responses: {
         "200": { description: "Prometheus text", content: { "text/plain": { schema: { type: "string" } } } },
-        ...errors("unauthenticated", "forbidden"),
+        ...errorAnswers("unauthenticated", "forbidden"),
       },
     },
   },
@@ -374,7 +313,7 @@ const paths: ApiDocument["paths"] = {
       tags: ["Operate"],
       responses: {
         "200": { description: "a page", content: { "text/html": { schema: { type: "string" } } } },
-        ...errors("unauthenticated", "forbidden"),
+        ...errorAnswers("unauthenticated", "forbidden"),
       },
     },
   },
@@ -384,7 +323,7 @@ const paths: ApiDocument["paths"] = {
       tags: ["Operate"],
       responses: {
         "200": { description: "an OpenAPI document", content: json({ type: "object" }) },
-        ...errors("unauthenticated", "forbidden"),
+        ...errorAnswers("unauthenticated", "forbidden"),
       },
     },
   },

@@ -2,7 +2,7 @@ import { Elysia } from "elysia";
 import type { RetentionReport, Storage } from "../../contract/storage.ts";
 import { retentionDaysMax } from "../../ddl/apply.ts";
 import { parseRetentionRules, type Retention } from "../../ddl/retention.ts";
-import { readParameters } from "../query/parameters.ts";
+import { readParameters, text, whole } from "../query/parameters.ts";
 import type { Reader } from "../query/reader.ts";
 import { answer, invalidParameter, jsonAnswer } from "../query/refusal.ts";
 import { type CostFacts, computeCosts, type TableSize, type TypeRate, type TypeWidth } from "./costs.ts";
@@ -23,23 +23,25 @@ export interface StorageRoutesOptions {
 
 const typesMax = 10_000;
 const sampleRows = 200_000;
-const rulesMaxCharacters = 8_192;
+
+export const retentionParameters = {
+  rules: text("as RETENTION: `debug*=3,meta.site:lab=7,temperature=365`", 8_192),
+  days: whole("as RETENTION_DAYS", 1, retentionDaysMax),
+};
 
 /** GET /api/storage: what is stored costs. GET /api/retention: what expires, and what other rules would delete. */
 export function createStorageRoutes(deps: StorageRoutesDeps, options: StorageRoutesOptions) {
   return new Elysia({ name: "storage" })
     .get("/api/storage", ({ request }) =>
       answer(request, async (signal) => {
-        readParameters(new URL(request.url), []);
+        readParameters(new URL(request.url), {});
         const facts = await readFacts(deps, options.database, signal);
         return jsonAnswer<Storage>(computeCosts(facts, deps.sweep.retention, options.rulesText));
       }),
     )
     .get("/api/retention", ({ request }) =>
       answer(request, async (signal) => {
-        const parameters = readParameters(new URL(request.url), ["rules", "days"]);
-        const asked = parameters.text("rules", rulesMaxCharacters);
-        const days = parameters.integer("days", 1, retentionDaysMax);
+        const { rules: asked, days } = readParameters(new URL(request.url), retentionParameters);
         const rules = asked === undefined ? undefined : parseRetentionRules(asked, retentionDaysMax);
         if (asked !== undefined && rules === undefined) {
           throw invalidParameter("rules", "must be like debug*=3,temperature=365");

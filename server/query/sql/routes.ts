@@ -17,7 +17,7 @@ export function createSqlRoutes({ runner }: { readonly runner: SqlRunner }) {
     "/api/sql",
     ({ request }) =>
       answer(request, async (signal) => {
-        readParameters(new URL(request.url), []);
+        readParameters(new URL(request.url), {});
         return jsonAnswer<SqlAnswer>(await runner.run(await readQuestion(request), signal));
       }),
     { parse: "none" },
