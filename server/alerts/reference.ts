@@ -30,7 +30,7 @@ import { alertsParameters, auditParameters, historyParameters } from "./reading-
 /** OpenAPI of the alerts. */
 
 const json = (schema: TSchema): Content => ({ "application/json": { schema } });
-const reading: readonly ErrorCode[] = ["unauthenticated", "forbidden"];
+const reading: readonly ErrorCode[] = ["unauthenticated", "forbidden", "alerts_unavailable"];
 const bodies: readonly ErrorCode[] = [
   ...reading,
   "malformed_json",
