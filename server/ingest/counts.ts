@@ -1,10 +1,9 @@
 import type { ErrorCode } from "../../contract/error.ts";
-import type { Protocol } from "./format.ts";
 
 /** What metrics and `/api/pipeline` read. */
 export interface IngestCounts {
   /** Of `accepted`, by the way they came. */
-  readonly acceptedBy: ReadonlyMap<Protocol, number>;
+  readonly acceptedBy: ReadonlyMap<string, number>;
   /** Events that got, or will get, an answer of acceptance. */
   readonly accepted: number;
   readonly durable: number;
@@ -23,7 +22,7 @@ export interface IngestCounts {
 /** The counters behind `IngestCounts`. */
 export class IngestCounters implements IngestCounts {
   accepted = 0;
-  readonly acceptedBy = new Map<Protocol, number>();
+  readonly acceptedBy = new Map<string, number>();
   durable = 0;
   unprotected = 0;
   exemplarsDropped = 0;
@@ -40,7 +39,7 @@ export class IngestCounters implements IngestCounts {
   }
 
   /** A delivery of so many events has been handed over. */
-  taken(protocol: Protocol, events: number): void {
+  taken(protocol: string, events: number): void {
     this.accepted += events;
     this.acceptedBy.set(protocol, (this.acceptedBy.get(protocol) ?? 0) + events);
   }

@@ -12,8 +12,8 @@ import type { Staging } from "./staging.ts";
  * frame is durable; with `waitStored`, the wait until it is in ClickHouse; `respond`. A refusal at any step goes to `refuse`, and
  * leaves nothing behind.
  *
- * To add a format: write the folder, then register its routes in one line (`server/service/front.ts`). A protocol
- * without HTTP (MQTT) uses the same `stage` and `conclude` through `Intake.take`, with a principal of its own.
+ * To add a format: write the folder, then register it with a row in `protocols.ts`. A protocol without HTTP (MQTT) uses
+ * the same `stage` and `conclude` through `Intake.take`, with a principal of its own.
  *
  * @example
  * const lines: IngestFormat = {
@@ -27,7 +27,7 @@ import type { Staging } from "./staging.ts";
  */
 export interface IngestFormat {
   /** Its name in /metrics. */
-  readonly protocol: Protocol;
+  readonly protocol: string;
   /** The key that a request presents, if any: each protocol has its own place for it. */
   credential(request: Request): string | null;
   /** Looks at the query and the headers only. Says how the body is to be read, or why it is not read at all. */
@@ -36,13 +36,9 @@ export interface IngestFormat {
   refuse(refusal: Refusal, request: Request): Response;
 }
 
-/** The ways in, as /metrics tells them apart. */
-export const protocolNames = ["json", "influx", "otlp", "mqtt"] as const;
-export type Protocol = (typeof protocolNames)[number];
-
 /** What `Intake.take` needs: how one delivery becomes rows, and what its sender is told. */
 export interface Delivery {
-  readonly protocol: Protocol;
+  readonly protocol: string;
   /**
    * Adds the good events of `body` to `staging` and collects what is wrong with the others. Runs to its end without waiting: the
    * staging is one for all requests. A refusal is for what is wrong with the body as a whole.

@@ -5,7 +5,7 @@ import type { AccessRefusals } from "../access/access.ts";
 import { refuseParametersBut } from "../http/parameters.ts";
 import { durationBucketsSeconds, type RequestFigures } from "../http/request-metrics.ts";
 import type { IngestCounts } from "../ingest/counts.ts";
-import { protocolNames } from "../ingest/format.ts";
+import { protocolNames } from "../ingest/protocols.ts";
 import type { StreamHubStats } from "../stream/hub.ts";
 import type { PipelineState } from "./pipeline.ts";
 

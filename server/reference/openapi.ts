@@ -9,7 +9,7 @@ import { Session, SignIn } from "../../contract/session.ts";
 import { DeviceUpdate, Update } from "../../contract/stream.ts";
 import { alertPaths } from "../alerts/reference.ts";
 import { fleetPaths } from "../fleet/reference.ts";
-import { protocolPaths, protocolSecurity } from "../ingest/reference.ts";
+import { protocols } from "../ingest/protocols.ts";
 import { deviceParameters, devicesParameters } from "../query/devices.ts";
 import { eventParameters } from "../query/events.ts";
 import { eventTypesParameters, historyParameters } from "../query/history.ts";
@@ -329,6 +329,8 @@ const paths: ApiDocument["paths"] = {
   },
 };
 
+const protocolPaths: ApiDocument["paths"] = Object.assign({}, ...protocols.map((protocol) => protocol.paths));
+
 /** The whole document; its schemas are the contract's own. */
 export function createApiDocument(version: string): ApiDocument {
   return {
@@ -344,7 +346,7 @@ export function createApiDocument(version: string): ApiDocument {
       schemas: components,
       securitySchemes: {
         ingestKey: { type: "http", scheme: "bearer", description: "one of INGEST_KEYS" },
-        ...protocolSecurity,
+        ...Object.assign({}, ...protocols.map(({ security }) => security)),
         ingestKeyHeader: { type: "apiKey", in: "header", name: "X-API-Key", description: "one of INGEST_KEYS" },
         viewerKey: { type: "http", scheme: "bearer", description: "one of VIEWER_KEYS" },
         viewerKeyHeader: { type: "apiKey", in: "header", name: "X-API-Key", description: "one of VIEWER_KEYS" },

@@ -8,9 +8,8 @@ import type { Config } from "../config/groups.ts";
 import { createFront } from "../http/front.ts";
 import type { Listener } from "../http/handler.ts";
 import { createListener } from "../http/listener.ts";
-import { createInfluxRoutes } from "../ingest/influx/routes.ts";
 import { createIngestRoutes } from "../ingest/ingest-routes.ts";
-import { createOtlpRoutes } from "../ingest/otlp/routes.ts";
+import { protocols } from "../ingest/protocols.ts";
 import { createMetricsRoutes } from "../ops/metrics.ts";
 import { createHealthRoutes, createPipelineRoutes } from "../ops/routes.ts";
 import { createReader } from "../query/reader.ts";
@@ -42,13 +41,10 @@ export interface FrontDeps {
 }
 
 /** The routes of other protocols than our own; an instance that takes no events has none of them. */
-function protocolControllers({ parts }: FrontDeps, { listen, protocols }: Config): AnyElysia[] {
-  if (listen.role === "writer") return [];
-  const refusing = () => parts.pipeline.readiness().refusing;
-  return [
-    createInfluxRoutes({ ingest: parts.ingest, refusing }, { deviceTags: protocols.influxDeviceTags }),
-    createOtlpRoutes(parts.ingest, { deviceAttributes: protocols.otlpDeviceAttributes }),
-  ];
+function protocolControllers({ parts }: FrontDeps, config: Config): AnyElysia[] {
+  if (config.listen.role === "writer") return [];
+  const deps = { ingest: parts.ingest, refusing: () => parts.pipeline.readiness().refusing };
+  return protocols.map((protocol) => protocol.createRoutes(deps, config.protocols));
 }
 
 const pathsOf = (controllers: readonly AnyElysia[]): ReadonlySet<string> =>
@@ -91,7 +87,7 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
   let listener: Listener;
   const timeout: Listener["timeout"] = (request, seconds) => listener.timeout(request, seconds);
   const ingest = createIngestRoutes(parts, listen.role !== "writer");
-  const protocols = protocolControllers(deps, config);
+  const otherProtocols = protocolControllers(deps, config);
   const query = createQueryRoutes({
     clickhouse: deps.reader,
     log,
@@ -119,7 +115,7 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
     editingControllers: [...parts.alerts.editingControllers, sharing.views],
     publicControllers: [
       ingest,
-      ...protocols,
+      ...otherProtocols,
       sharing.shared,
       createHealthRoutes(parts),
       createSessionRoutes({ access, addressOf: (request) => listener.addressOf(request) }),
@@ -132,7 +128,7 @@ export async function openFront(deps: FrontDeps, config: Config): Promise<Listen
     app,
     web,
     devicePaths: pathsOf([ingest]),
-    protocolPaths: pathsOf(protocols),
+    protocolPaths: pathsOf(otherProtocols),
     log,
     requests: parts.requests,
     monotonicNow: () => performance.now(),
