@@ -48,6 +48,10 @@ describe.skipIf(noChromium)("alerts", () => {
         await page.getByRole("button", { name: "New silence" }).click();
         await page.getByRole("dialog").waitFor();
         expect(await axe(page)).toEqual([]);
+        await page.goto(`${server.url}/alerts?tab=channels&theme=${theme}`);
+        await page.getByRole("button", { name: "New channel" }).click();
+        await page.getByRole("dialog").waitFor();
+        expect(await axe(page)).toEqual([]);
       }));
   }
 

@@ -153,6 +153,34 @@ describe.skipIf(noChromium)("devices", () => {
     server.scene.rate = null;
   });
 
+  for (const theme of ["light", "dark"] as const) {
+    test(`on a phone the facets are a sheet, worked by keyboard, and axe finds nothing in it: ${theme}`, async () => {
+      const page = await browser.page(`/devices?theme=${theme}`);
+      await page.setViewportSize({ width: 390, height: 844 });
+      await page.locator(".device-space .device-row").first().waitFor();
+      await page.getByRole("button", { name: "Filter", exact: true }).press("Enter");
+      const sheet = page.locator(".facet-sheet .popover:popover-open");
+      const value = sheet.locator(".facet-value", { hasText: "site-3" });
+      await value.waitFor();
+      const box = (await sheet.boundingBox())!;
+      expect([Math.round(box.x), Math.round(box.width), Math.round(box.y + box.height)]).toEqual([0, 390, 844]);
+      expect(await axe(page)).toEqual([]);
+      await value.press("Enter");
+      await page.waitForURL(/meta\.site=site-3/);
+      await page.keyboard.press("Escape");
+      await sheet.waitFor({ state: "hidden" });
+      await page.getByRole("button", { name: "Filter (1)" }).waitFor();
+      await page.keyboard.press("Control+k");
+      await page.getByRole("combobox", { name: /Search pages/ }).waitFor();
+      expect(await axe(page)).toEqual([]);
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("v");
+      await page.getByRole("dialog", { name: "Views" }).waitFor();
+      expect(await axe(page)).toEqual([]);
+      await page.close();
+    });
+  }
+
   test("groups open to their devices, the silent first", async () => {
     const page = await browser.page("/devices?group=meta.site");
     const group = page.locator("button.group-row", { hasText: "site-3" });

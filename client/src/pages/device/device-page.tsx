@@ -1,11 +1,10 @@
 import "./device-page.css";
-import { createSignal, type JSX, Show } from "solid-js";
+import { createSignal, type JSX, lazy, Show, Suspense } from "solid-js";
 import { decodeDeviceSegment } from "../../../../contract/device-path.ts";
 import { useApp } from "../../app/context.tsx";
 import type { PageProps } from "../../app/page-props.ts";
 import { TimePicker } from "../../app/time-picker.tsx";
 import { createTimeRange } from "../../app/time-range-state.ts";
-import { FirstEvent } from "../../ui/first-event.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Blank, Notice } from "../../ui/notice.tsx";
 import { createDeviceData } from "./device-data.ts";
@@ -13,6 +12,9 @@ import { DeviceFigures } from "./device-figures.tsx";
 import { MetadataPanel, TransitionsPanel } from "./device-side.tsx";
 import { LiveTail } from "./live-tail.tsx";
 import { SeriesPanel } from "./series-panel.tsx";
+
+/** Only of a device that has never reported. */
+const FirstEvent = lazy(async () => ({ default: (await import("../../ui/first-event.tsx")).FirstEvent }));
 
 /** One device: how it is, all its series, what has happened to it, and what it sends now. */
 export default function DevicePage(props: PageProps): JSX.Element {
@@ -28,7 +30,9 @@ export default function DevicePage(props: PageProps): JSX.Element {
         <section class="panel">
           <Blank title="This device has never reported">
             <p>Nothing is stored under this id. An event in its name makes it appear:</p>
-            <FirstEvent deviceId={id} />
+            <Suspense>
+              <FirstEvent deviceId={id} />
+            </Suspense>
           </Blank>
         </section>
       </Show>

@@ -1,6 +1,8 @@
-import { createEffect, createMemo, createSignal, type JSX, on, onCleanup, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, type JSX, lazy, on, onCleanup, Show, Suspense } from "solid-js";
 import { useApp } from "../../app/context.tsx";
-import { FirstEvent } from "../../ui/first-event.tsx";
+
+/** Most visits have events to show, and never need it. */
+const FirstEvent = lazy(async () => ({ default: (await import("../../ui/first-event.tsx")).FirstEvent }));
 
 /** How long the good news stays. */
 const arrivedForMs = 6_000;
@@ -42,7 +44,9 @@ export function WaitingPanel(props: { quiet: boolean }): JSX.Element {
               ? "Sluice is running. Send an event in one of these ways, and it shows here at once."
               : "The service is running, and no device has reported lately. Send an event to check the connection."}
           </p>
-          <FirstEvent />
+          <Suspense>
+            <FirstEvent />
+          </Suspense>
         </section>
       </Show>
     </>
