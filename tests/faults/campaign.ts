@@ -85,6 +85,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
           mode,
           journalOnSmallDisk: options.only ? options.only === "disk-full" : own.chance(0.5),
           dataOnSmallDisk: options.only === startWithNoRoom,
+          replica: options.only ? options.only.startsWith("replica-") : own.chance(0.3),
           ...(options.sabotage ? { sabotage: options.sabotage } : {}),
         });
         rigRounds = 0;

@@ -12,6 +12,8 @@ export type InsertFault =
   | { readonly kind: "sent_twice" }
   /** Not passed on. */
   | { readonly kind: "exception"; readonly status: 200 | 500; readonly code: number; readonly rejectsRows?: true }
+  /** Passed on and committed; the answer says otherwise, or that nobody knows. */
+  | { readonly kind: "commits_with_exception"; readonly code: number }
   /** Not passed on: a success with nothing in it, as from a proxy that lost its upstream. */
   | { readonly kind: "empty_success" }
   /** Not passed on: headers of success, then the connection ends before the body does. */
@@ -22,6 +24,10 @@ export interface FaultProxy {
   /** The next inserts get these, one each, in order. */
   plan(...faults: InsertFault[]): void;
   readonly planned: number;
+  /** Every insert gets one of these, until `clear`. */
+  eachInsert(create: () => InsertFault): void;
+  /** Rollup queries do not see what was written in the last so many seconds, as on a replica that lags; null: they do. */
+  lag(seconds: number | null): void;
   /** Drops everything that is planned. */
   clear(): void;
   /** While true, connections are refused and the open ones are reset. */
@@ -40,6 +46,8 @@ export async function createFaultProxy(upstreamPort: number, port: number): Prom
   /** Tokens of the inserts that ClickHouse may have. */
   const passedOn = new Set<string>();
   let faults: InsertFault[] = [];
+  let createFault: (() => InsertFault) | null = null;
+  let lagSeconds: number | null = null;
   let bytesPerSecond: number | null = null;
   let inserts = 0;
   let refusing = false;
@@ -68,7 +76,7 @@ export async function createFaultProxy(upstreamPort: number, port: number): Prom
     const token = /insert_deduplication_token=([^&]*)/.exec(request.url ?? "")?.[1] ?? "";
     // ClickHouse does not refuse what it has taken before, so neither does the proxy.
     const contradicts = faults[0]?.kind === "exception" && faults[0].rejectsRows === true && passedOn.has(token);
-    const fault = isInsert && !contradicts ? faults.shift() : undefined;
+    const fault = isInsert && !contradicts ? (faults.shift() ?? createFault?.()) : undefined;
     if (isInsert) inserts++;
     if (fault?.kind === "reset_before_body") return reset(request);
     if (fault?.kind === "exception" || fault?.kind === "empty_success" || fault?.kind === "success_cut_short") {
@@ -79,16 +87,7 @@ export async function createFaultProxy(upstreamPort: number, port: number): Prom
       response.end();
       return;
     }
-    if (fault?.kind === "exception") {
-      response.writeHead(fault.status, {
-        "Content-Type": "text/plain",
-        "X-ClickHouse-Query-Id": new URL(request.url ?? "", "http://proxy").searchParams.get("query_id") ?? "",
-        // Once a 200 is sent there is no header left to say it in.
-        ...(fault.status === 500 ? { "X-ClickHouse-Exception-Code": String(fault.code) } : {}),
-      });
-      response.end(`Code: ${fault.code}. DB::Exception: made up by the fault proxy. (FAULT_PROXY) (version 26.7)\n`);
-      return;
-    }
+    if (fault?.kind === "exception") return sendException(request, response, fault.status, fault.code);
     if (fault?.kind === "success_cut_short") {
       request.socket.write(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nConnection: Keep-Alive\r\n\r\n",
@@ -96,16 +95,21 @@ export async function createFaultProxy(upstreamPort: number, port: number): Prom
       setTimeout(() => reset(request), 20);
       return;
     }
-    const body = await collect(request, fault?.kind === "reset_mid_body" ? 0.5 : 1);
+    let body = await collect(request, fault?.kind === "reset_mid_body" ? 0.5 : 1);
     if (fault?.kind === "reset_mid_body") {
       // Half a body inserts nothing: see `spoolBody` of the embedded engine.
       breakOff(request, body);
       return reset(request);
     }
     if (isInsert) passedOn.add(token);
+    if (!isInsert && lagSeconds !== null) {
+      const behind = behindBy(body.toString(), lagSeconds);
+      if (behind !== null) body = Buffer.from(behind);
+    }
     let answer = await forward(request, body);
     if (fault?.kind === "sent_twice") answer = await forward(request, body);
     if (fault?.kind === "reset_before_reply") return reset(request);
+    if (fault?.kind === "commits_with_exception") return sendException(request, response, 500, fault.code);
     if (fault?.kind === "reply_never") {
       held.add(request.socket);
       return;
@@ -185,8 +189,16 @@ export async function createFaultProxy(upstreamPort: number, port: number): Prom
     get planned() {
       return faults.length;
     },
+    eachInsert(create) {
+      createFault = create;
+    },
+    lag(seconds) {
+      lagSeconds = seconds;
+    },
     clear() {
       faults = [];
+      createFault = null;
+      lagSeconds = null;
       bytesPerSecond = null;
       for (const socket of held) socket.destroy();
       held.clear();
@@ -206,6 +218,24 @@ export async function createFaultProxy(upstreamPort: number, port: number): Prom
       return new Promise((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+function sendException(request: IncomingMessage, response: ServerResponse, status: 200 | 500, code: number): void {
+  response.writeHead(status, {
+    "Content-Type": "text/plain",
+    "X-ClickHouse-Query-Id": new URL(request.url ?? "", "http://proxy").searchParams.get("query_id") ?? "",
+    // Once a 200 is sent there is no header left to say it in.
+    ...(status === 500 ? { "X-ClickHouse-Exception-Code": String(code) } : {}),
+  });
+  response.end(`Code: ${code}. DB::Exception: made up by the fault proxy. (FAULT_PROXY) (version 26.7)\n`);
+}
+
+/** A rollup query that sees older parts alone; null: it is another query. */
+function behindBy(sql: string, seconds: number): string | null {
+  const from = /FROM (`\w+`\.)?telemetry_1s\b/;
+  if (!from.test(sql) || !sql.includes("quantilesDDMergeState")) return null;
+  const parts = `SELECT name FROM system.parts WHERE table = 'telemetry_1s' AND modification_time < now() - ${seconds}`;
+  return sql.replace(from, (table) => `FROM (SELECT * ${table} WHERE _part IN (${parts}))`);
 }
 
 async function drain(stream: IncomingMessage): Promise<Buffer> {

@@ -199,6 +199,65 @@ const networkFaults: readonly Fault[] = [
   },
 ];
 
+/** What a cluster says when Keeper or too many replicas are away, in its own codes. */
+const clusterFaults: readonly Fault[] = [
+  // TOO_FEW_LIVE_REPLICAS, UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE: nothing was written.
+  insertFault("quorum-lost", (random) => ({ kind: "exception", status: 500, code: random.pick([285, 286]) })),
+  // UNKNOWN_STATUS_OF_INSERT: it may be there, or not.
+  insertFault("unknown-status", (random) =>
+    random.chance(0.6) ? { kind: "commits_with_exception", code: 319 } : { kind: "exception", status: 500, code: 319 },
+  ),
+  {
+    name: "keeper-away",
+    group: "network",
+    modes: ["external"],
+    /** TABLE_IS_READ_ONLY and NO_ZOOKEEPER: not written. KEEPER_EXCEPTION: the commit may have gone through before. */
+    async run(rig, random) {
+      rig.proxy?.eachInsert(() => {
+        if (random.chance(0.5)) return { kind: "exception", status: 500, code: random.pick([242, 225]) };
+        return random.chance(0.5)
+          ? { kind: "commits_with_exception", code: 999 }
+          : { kind: "exception", status: 500, code: 999 };
+      });
+      await Bun.sleep(random.integer(300, 1_500));
+      rig.proxy?.clear();
+    },
+  },
+  {
+    name: "replica-fails-over",
+    group: "network",
+    modes: ["external"],
+    unavailable: (rig) => (rig.replica === null ? "needs a rig with two replicas" : undefined),
+    /** One replica goes in the middle of an insert, committed or not; the other one has it, or never heard of it. */
+    async run(rig, random) {
+      for (const going of random.chance(0.5) ? [rig.proxy, rig.replica] : [rig.replica, rig.proxy]) {
+        if (!going) continue;
+        const before = going.inserts;
+        going.plan({ kind: random.pick(["reset_before_reply", "reset_mid_body", "reply_never"] as const) });
+        const deadline = performance.now() + 800;
+        while (going.inserts === before && performance.now() < deadline) await Bun.sleep(5);
+        going.refuse(true);
+        await Bun.sleep(random.integer(100, 700));
+        going.refuse(false);
+        going.clear();
+      }
+    },
+  },
+  {
+    name: "replica-lags",
+    group: "network",
+    modes: ["external"],
+    unavailable: (rig) => (rig.replica === null ? "needs a rig with two replicas" : undefined),
+    /** Rollup queries are answered without what is newest; the view is short meanwhile, and whole again within a minute. */
+    async run(rig, random) {
+      const lagging = random.pick([[rig.proxy], [rig.replica], [rig.proxy, rig.replica]]);
+      for (const each of lagging) each?.lag(random.integer(1, 3));
+      await Bun.sleep(random.integer(300, 1_200));
+      for (const each of lagging) each?.lag(null);
+    },
+  },
+];
+
 const storeFaults: readonly Fault[] = [
   {
     name: "view-fails",
@@ -331,6 +390,7 @@ export const faults: readonly Fault[] = [
   noRoom,
   ...processFaults,
   ...networkFaults,
+  ...clusterFaults,
   ...storeFaults,
   ...diskFaults,
   ...clockFaults,
@@ -398,8 +458,10 @@ async function sendLarge(rig: Rig, random: Random, count: number, characters: nu
 
 /** Mends whatever a fault that threw half-way left behind. */
 export async function mend(rig: Rig): Promise<void> {
-  rig.proxy?.refuse(false);
-  rig.proxy?.clear();
+  for (const proxy of [rig.proxy, rig.replica]) {
+    proxy?.refuse(false);
+    proxy?.clear();
+  }
   rig.service.signal("SIGCONT");
   const pid = rig.enginePid();
   if (pid !== null) process.kill(pid, "SIGCONT");

@@ -19,6 +19,8 @@ export interface RigOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Put the journal on a small file system of its own, so that it can be filled. Needs root. */
   readonly journalOnSmallDisk?: boolean;
+  /** In external mode: CLICKHOUSE_URL names two replicas. */
+  readonly replica?: boolean;
   /** The whole data directory instead. */
   readonly dataOnSmallDisk?: boolean;
 }
@@ -44,6 +46,8 @@ export interface Rig {
   /** In external mode. */
   readonly engine: RestartableProcess | null;
   readonly proxy: FaultProxy | null;
+  /** A second way to the same engine, as to another replica: one Keeper, so one memory of tokens. */
+  readonly replica: FaultProxy | null;
   readonly ledger: Ledger;
   /** Null where the journal shares the disk of everything else. */
   readonly smallJournalDisk: string | null;
@@ -87,6 +91,7 @@ export async function createRig(options: RigOptions): Promise<Rig> {
     ? createEngine({ port: enginePort, dataDir: join(directory, "engine"), password, logFile })
     : null;
   const proxy = external ? await createFaultProxy(enginePort, proxyPort) : null;
+  const replica = external && options.replica === true ? await createFaultProxy(enginePort, findFreePort()) : null;
   const service = createService({
     port,
     dataDir,
@@ -107,7 +112,9 @@ export async function createRig(options: RigOptions): Promise<Rig> {
       MAX_BODY_BYTES: "1MiB",
       RING_BYTES: "4MiB",
       CLICKHOUSE_PASSWORD: password,
-      ...(proxy ? { CLICKHOUSE_URL: proxy.url } : { EMBEDDED_CLICKHOUSE_PORT: String(enginePort) }),
+      ...(proxy
+        ? { CLICKHOUSE_URL: [proxy.url, replica?.url].filter(Boolean).join(",") }
+        : { EMBEDDED_CLICKHOUSE_PORT: String(enginePort) }),
       ...options.env,
     },
   });
@@ -151,6 +158,7 @@ export async function createRig(options: RigOptions): Promise<Rig> {
     service,
     engine,
     proxy,
+    replica,
     ledger: new Ledger(),
     smallJournalDisk: mounted ? journalDirectory : null,
     smallDataDisk: dataMounted ? dataDir : null,
@@ -184,6 +192,7 @@ export async function createRig(options: RigOptions): Promise<Rig> {
       await service.kill();
       await engine?.kill();
       await proxy?.stop();
+      await replica?.stop();
       // The embedded engine ends by itself once its parent is gone.
       await until("the engine has ended", () => rig.enginePid() === null, 10_000);
       openRigs.delete(rig);
