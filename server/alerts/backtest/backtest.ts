@@ -12,16 +12,21 @@ import {
 } from "../evaluation/compiled-rule.ts";
 import { silenceLimitMs } from "../evaluation/evaluator.ts";
 import type { BodyFault, Checked } from "../rule-check.ts";
+import { devicesCutOff } from "./cut-off.ts";
 import {
+  buildCellsQuery,
+  buildCountQuery,
   buildEventsQuery,
   buildGapsQuery,
   buildRollupQuery,
   buildStepsQuery,
+  type Cells,
+  cellSecondsOf,
   type PastQuery,
   type PastRange,
 } from "./event-queries.ts";
 import type { AskPast } from "./past.ts";
-import { createReplay, type Replay } from "./replay.ts";
+import { createReplay, type PastEvent, type Replay } from "./replay.ts";
 
 export interface BacktestDeps {
   readonly ask: AskPast;
@@ -38,12 +43,20 @@ const defaultRangeMs = 7 * 86_400_000;
 const rangeMaxMs = 92 * 86_400_000;
 /** Events that are replayed one by one; where more are near the threshold, figures of steps are. */
 const eventsMax = 1_500_000;
+/** So many are read without a look where they matter. */
+const plainMax = 200_000;
+const cellsMax = 50_000;
+const cellIntervalMaxMs = 12 * 3_600_000;
+/** Devices of which everything is read, because what matters goes on beyond its cell. */
+const wholeMax = 1_000;
+/** How far the estimate of what cells hold may be off. */
+const estimateFactor = 1.5;
 const stepsMax = 2_000_000;
 /** Steps of one series that are aimed at. */
 const seriesSteps = 3_000;
 
 /** Tries a rule on the past: the evaluator that decides live, over what ClickHouse has stored. */
-export function createBacktest(deps: BacktestDeps): Backtest {
+export function createBacktest(deps: BacktestDeps, options: { readonly plainMax?: number } = {}): Backtest {
   const { ask, now, directory } = deps;
   const metadataOf = (deviceId: string) => directory.find(deviceId)?.metadata;
 
@@ -57,6 +70,42 @@ export function createBacktest(deps: BacktestDeps): Backtest {
     return { fromMs, toMs };
   }
 
+  /** The devices that a rule is about, and how many there are at all. */
+  function fleetOf(rule: CompiledRule): { all: number; intervals: (number | null)[] } {
+    const intervals: (number | null)[] = [];
+    let all = 0;
+    directory.forEach(({ deviceId, intervalMs, metadata }) => {
+      all++;
+      if (selects(rule, deviceId, metadata)) intervals.push(intervalMs);
+    });
+    return { all: Math.max(1, all), intervals };
+  }
+
+  /** Which part of the events has to be read; null: all. `undefined`: there is too much of it. */
+  async function cellsOf(
+    rule: CompiledRule,
+    test: ValueTest | TextTest,
+    past: PastRange,
+    signal: AbortSignal,
+  ): Promise<Cells | null | undefined> {
+    const { all, intervals } = fleetOf(rule);
+    const count = buildCountQuery(test, past);
+    const total = (await ask(count.sql, count.params, signal)).uint64();
+    if (total <= (options.plainMax ?? plainMax)) return null;
+    const longestMs = intervals.reduce<number>((longest, each) => Math.max(longest, each ?? 0), 0);
+    const cellSeconds = cellSecondsOf(test, Math.min(longestMs, cellIntervalMaxMs));
+    const query = buildCellsQuery(rule, test, past, { cellSeconds, limit: cellsMax + 1 });
+    const isTooMuch = (events: number): boolean => events > estimateFactor * eventsMax;
+    if (query === null) return isTooMuch((total * intervals.length) / all) ? undefined : null;
+    const reader = await ask(query.sql, query.params, signal);
+    const hashes: string[] = [];
+    while (!reader.done) hashes.push(reader.string());
+    const cells = all * ((past.toMs - past.fromMs) / 1000 / cellSeconds);
+    if (hashes.length > cellsMax || isTooMuch((total * hashes.length) / cells)) return undefined;
+    return { seconds: cellSeconds, hashes, whole: [] };
+  }
+
+  /** False: there are too many events near the threshold. */
   async function replayEvents(
     rule: CompiledRule,
     test: ValueTest | TextTest,
@@ -64,9 +113,21 @@ export function createBacktest(deps: BacktestDeps): Backtest {
     replay: Replay,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const query = buildEventsQuery(rule, test, past, eventsMax + 1);
-    const reader = await ask(query.sql, query.params, signal);
-    return feed(reader, replay, eventsMax);
+    const cells = await cellsOf(rule, test, past, signal);
+    if (cells === undefined) return false;
+    const read = async (of: Cells | null): Promise<PastEvent[] | null> => {
+      const query = buildEventsQuery(rule, test, past, { cells: of, limit: eventsMax + 1 });
+      return eventsOf(await ask(query.sql, query.params, signal), eventsMax);
+    };
+    let events = await read(cells);
+    if (events !== null && cells !== null) {
+      const whole = devicesCutOff(test, events, { ...past, cellSeconds: cells.seconds });
+      if (whole.length > wholeMax) return false;
+      if (whole.length > 0) events = await read({ ...cells, whole });
+    }
+    if (events === null) return false;
+    for (const event of events) replay.event(event);
+    return true;
   }
 
   /** Figures of steps, compared with the thresholds as newest values are; gives the step's length in seconds. */
@@ -76,7 +137,9 @@ export function createBacktest(deps: BacktestDeps): Backtest {
     past: PastRange,
     signal: AbortSignal,
   ): Promise<{ replay: Replay; stepSeconds: number }> {
-    const least = Math.ceil((past.toMs - past.fromMs) / 1000 / seriesSteps);
+    const devices = test.by.by === "device" ? Math.max(1, fleetOf(rule).intervals.length) : 1;
+    const perSeries = Math.min(seriesSteps, stepsMax / devices);
+    const least = Math.ceil((past.toMs - past.fromMs) / 1000 / perSeries);
     const windowSeconds = Math.round((test.windowMs ?? 60_000) / 1000);
     const stepSeconds = Math.max(1, Math.ceil(Math.max(least, windowSeconds) / windowSeconds)) * windowSeconds;
     const stepped: CompiledRule = {
@@ -91,7 +154,7 @@ export function createBacktest(deps: BacktestDeps): Backtest {
     const query: PastQuery =
       buildRollupQuery(rule, test, past, stepSeconds, now()) ??
       buildStepsQuery(rule, test, past, stepSeconds, stepsMax);
-    feed(await ask(query.sql, query.params, signal), replay, stepsMax);
+    for (const event of eventsOf(await ask(query.sql, query.params, signal), stepsMax) ?? []) replay.event(event);
     return { replay, stepSeconds };
   }
 
@@ -102,17 +165,21 @@ export function createBacktest(deps: BacktestDeps): Backtest {
     replay: Replay,
     signal: AbortSignal,
   ): Promise<void> {
-    const query = buildGapsQuery(rule.prefix ?? "", past);
-    const least = Math.max(1, Math.floor((test.afterMs ?? 1_000) / 1000) - 1);
-    const reader = await ask(query.sql, { ...query.params, least }, signal);
+    const limits = fleetOf(rule).intervals.map((intervalMs) => silenceLimitMs(test, intervalMs));
+    const known = limits.filter((limitMs) => limitMs !== null);
+    const query = buildGapsQuery(rule.prefix ?? "", past, {
+      leastSeconds: Math.max(2, Math.floor(known.reduce((least, each) => Math.min(least, each), rangeMaxMs) / 1000)),
+      afterSeconds: Math.floor((test.afterMs ?? 0) / 1000),
+      intervals: test.intervals ?? 0,
+    });
+    const reader = await ask(query.sql, query.params, signal);
     const verdicts: { deviceId: string; isSilent: boolean; seconds: number | null; atMs: number }[] = [];
     while (!reader.done) {
       const deviceId = reader.string();
       const [first, last, events] = [reader.uint32() * 1000, reader.uint32() * 1000, reader.uint32()];
-      const gaps = Array.from(
-        { length: reader.length() },
-        () => [reader.uint32() * 1000, reader.uint32() * 1000] as const,
-      );
+      reader.uint32();
+      const ends = Array.from({ length: reader.length() }, () => reader.uint32() * 1000);
+      const lengths = Array.from({ length: reader.length() }, () => reader.uint32() * 1000);
       const device = directory.find(deviceId);
       if (!selects(rule, deviceId, device?.metadata ?? {})) continue;
       const intervalMs = device?.intervalMs ?? (events > 2 ? (last - first) / (events - 1) : null);
@@ -124,7 +191,7 @@ export function createBacktest(deps: BacktestDeps): Backtest {
         verdicts.push({ deviceId, isSilent: true, seconds: limitMs / 1000, atMs });
         if (againMs !== null) verdicts.push({ deviceId, isSilent: false, seconds: null, atMs: againMs });
       };
-      for (const [endMs, lengthMs] of gaps) add(endMs - lengthMs, endMs);
+      for (const [at, endMs] of ends.entries()) add(endMs - (lengths[at] as number), endMs);
       add(last, null);
     }
     verdicts.sort((a, b) => a.atMs - b.atMs);
@@ -173,9 +240,9 @@ export function createBacktest(deps: BacktestDeps): Backtest {
   };
 }
 
-/** Gives the rows to the replay; false, and nothing given, when there are more than `max`. */
-function feed(reader: RowBinaryReader, replay: Replay, max: number): boolean {
-  const events: { deviceId: string; timeMs: number; value: number; text: string | null }[] = [];
+/** Null when there are more than `max`. */
+function eventsOf(reader: RowBinaryReader, max: number): PastEvent[] | null {
+  const events: PastEvent[] = [];
   while (!reader.done) {
     const deviceId = reader.string();
     const timeMs = reader.int64();
@@ -184,8 +251,7 @@ function feed(reader: RowBinaryReader, replay: Replay, max: number): boolean {
     const hasNoText = reader.uint8() === 1;
     const text = reader.string();
     events.push({ deviceId, timeMs, value: hasNoValue ? Number.NaN : value, text: hasNoText ? null : text });
-    if (events.length > max) return false;
+    if (events.length > max) return null;
   }
-  for (const event of events) replay.event(event);
-  return true;
+  return events;
 }

@@ -3,7 +3,7 @@ import type { CompiledRule, TextTest, ValueTest } from "../evaluation/compiled-r
 
 export interface PastQuery {
   readonly sql: string;
-  readonly params: Record<string, string | number>;
+  readonly params: Record<string, string | number | readonly string[]>;
 }
 
 export interface PastRange {
@@ -47,39 +47,84 @@ function interesting(rule: Rule, test: ValueTest | TextTest): { sql: string; par
   };
 }
 
+/** Events of one device in so many seconds: what is read of it, or not. */
+export interface Cells {
+  readonly seconds: number;
+  /** A hash for each device and cell. Two with one hash are both read, which costs a little and changes nothing. */
+  readonly hashes: readonly string[];
+  /** Devices of which everything is read. */
+  readonly whole: readonly string[];
+}
+
+const hashOf = (cell: string): string => `cityHash64(device_id, toUInt32(${cell}))`;
+const cellOfEvent = `intDiv(${seconds}, {cell:UInt32})`;
+
 /**
- * The events that can matter, in the order of their time: those of an hour of a device in which something was beyond the threshold,
- * and of the hours around it. The first look at them reads two columns; and the ten-minute buckets of the primary key lead past
- * everything that holds no such hour.
+ * The cells in which something was beyond the threshold, and those around them. It reads two columns. Null: every event can matter.
+ */
+export function buildCellsQuery(
+  rule: CompiledRule,
+  test: ValueTest | TextTest,
+  past: PastRange,
+  options: { readonly cellSeconds: number; readonly limit: number },
+): PastQuery | null {
+  const beyond = interesting(rule.rule, test);
+  if (beyond === null) return null;
+  return {
+    sql: `
+      SELECT DISTINCT toString(${hashOf("arrayJoin([hit - 1, hit, hit + 1])")}) FROM (
+        SELECT DISTINCT device_id, toInt64(${cellOfEvent}) AS hit FROM telemetry_events WHERE ${ofType} AND ${beyond.sql})
+      LIMIT {limit:UInt32}`,
+    params: { ...params(rule, test, past), ...beyond.params, cell: options.cellSeconds, limit: options.limit },
+  };
+}
+
+/** The cells of a device are at least an hour, and twice as long as it is silent between two events, as far as that is known. */
+export function cellSecondsOf(test: ValueTest | TextTest, intervalMs: number): number {
+  const windowMs = test.kind === "value" ? (test.windowMs ?? 0) : 0;
+  return Math.ceil(Math.max(windowMs, 2 * intervalMs, hourSeconds * 1000) / 1000 / hourSeconds) * hourSeconds;
+}
+
+/**
+ * The events of cells, in the order of their time. `cells` null: all. Finding them by a hash costs half of what comparing device and
+ * hour does.
  */
 export function buildEventsQuery(
   rule: CompiledRule,
   test: ValueTest | TextTest,
   past: PastRange,
-  limit: number,
+  { cells, limit }: { readonly cells: Cells | null; readonly limit: number },
 ): PastQuery {
-  const beyond = interesting(rule.rule, test);
-  const windowSeconds = Math.ceil((test.kind === "value" ? (test.windowMs ?? 0) : 0) / 1000);
-  const cell = Math.max(hourSeconds, Math.ceil(windowSeconds / hourSeconds) * hourSeconds);
   const columns = `
     device_id, toUnixTimestamp64Milli(timestamp) AS at, toUInt8(isNull(value_float)), ifNull(value_float, 0),
     toUInt8(isNull(value_string)), ${test.kind === "text" ? "ifNull(substring(value_string, 1, 2048), '')" : "''"}`;
+  const whole = cells !== null && cells.whole.length > 0 ? "OR device_id IN {whole:Array(String)}" : "";
+  // Digits that ClickHouse gave; as a parameter they would be in the URL.
   const near =
-    beyond === null
-      ? ""
-      : `AND toStartOfTenMinutes(timestamp) IN (
-           SELECT DISTINCT toDateTime((c * {cell:UInt32}) + 600 * arrayJoin(range(intDiv({cell:UInt32}, 600))), 'UTC') FROM cells)
-         AND (device_id, toUInt32(intDiv(${seconds}, {cell:UInt32}))) IN (SELECT device_id, c FROM cells)`;
-  const cells =
-    beyond === null
-      ? ""
-      : `WITH cells AS (
-           SELECT DISTINCT device_id, toUInt32(arrayJoin([hit - 1, hit, hit + 1])) AS c FROM (
-             SELECT DISTINCT device_id, toInt64(intDiv(${seconds}, {cell:UInt32})) AS hit
-             FROM telemetry_events WHERE ${ofType} AND ${beyond.sql}))`;
+    cells === null ? "" : `AND (${hashOf(cellOfEvent)} IN (${["0", ...cells.hashes].map(digits).join(",")}) ${whole})`;
   return {
-    sql: `${cells} SELECT ${columns} FROM telemetry_events WHERE ${ofType} ${near} ORDER BY at LIMIT {limit:UInt32}`,
-    params: { ...params(rule, test, past), ...(beyond === null ? {} : { cell, ...beyond.params }), limit },
+    sql: `SELECT ${columns} FROM telemetry_events WHERE ${ofType} ${near} ORDER BY at LIMIT {limit:UInt32}`,
+    params: {
+      ...params(rule, test, past),
+      ...(cells === null ? {} : { cell: cells.seconds }),
+      ...(whole === "" ? {} : { whole: cells?.whole ?? [] }),
+      limit,
+    },
+  };
+}
+
+function digits(text: string): string {
+  if (!/^\d+$/.test(text)) throw new Error(`not a hash: ${text}`);
+  return text;
+}
+
+/** How many events of the type there are, by the rollup of hours. */
+export function buildCountQuery(test: ValueTest | TextTest, { fromMs, toMs }: PastRange): PastQuery {
+  return {
+    sql: `
+      SELECT toUInt64(sum(event_count)) FROM telemetry_1h WHERE event_type = {type:String}
+        AND time >= toDateTime({from:UInt32}, 'UTC') AND time < toDateTime({to:UInt32}, 'UTC')`,
+    params: { type: test.eventType, from: Math.floor(fromMs / 3_600_000) * 3_600, to: Math.ceil(toMs / 1000) },
   };
 }
 
@@ -96,7 +141,10 @@ const coarseValue: Readonly<Record<string, string>> = {
   p99: "quantile(0.99)(value_float)",
 };
 
-/** One figure for each step of each series, where there are too many events to replay, or several devices make a series. */
+/**
+ * One figure for each step of each series, where there are too many events to replay, or several devices make a series. Steps within
+ * the threshold whose neighbours are, too, say nothing and are left out.
+ */
 export function buildStepsQuery(
   rule: CompiledRule,
   test: ValueTest,
@@ -104,19 +152,31 @@ export function buildStepsQuery(
   stepSeconds: number,
   limit: number,
 ): PastQuery {
-  const { by } = test;
+  const { by, thresholds } = test;
   const series = by.by === "device" ? "device_id" : by.by === "fleet" ? "''" : "metadata[{key:String}]";
   const inGroup = by.by === "meta" ? "AND mapContains(metadata, {key:String})" : "";
   return {
     sql: `
-      SELECT ${series} AS series, toInt64(intDiv(${seconds}, {step:UInt32}) + 1) * {step:UInt32} * 1000 AS at,
-        toUInt8(isNull(${coarseValue[test.measure]} AS figure)), ifNull(toFloat64(figure), 0), toUInt8(1), ''
-      FROM telemetry_events WHERE ${ofType} ${inGroup}
-      GROUP BY series, at ORDER BY at LIMIT {limit:UInt32}`,
+      SELECT series, step.1, step.2, step.3, toUInt8(1), '' FROM (
+        SELECT series, arraySort(groupArray((at, none, value))) AS steps,
+          arrayMap(step -> toUInt8(step.2 = 0 AND (step.3 > {above:Float64} OR step.3 < {below:Float64})), steps) AS beyond,
+          arrayPushFront(arrayPopBack(beyond), 1) AS before, arrayPushBack(arrayPopFront(beyond), 1) AS after,
+          arrayFilter((step, now, earlier, later) -> now OR earlier OR later, steps, beyond, before, after) AS kept
+        FROM (
+          SELECT any(${series}) AS series, any(step_end) AS at, ${coarseValue[test.measure]} AS figure,
+            toUInt8(isNull(figure)) AS none, ifNull(toFloat64(figure), 0) AS value
+          FROM (
+            SELECT *, toInt64(intDiv(${seconds}, {step:UInt32}) + 1) * {step:UInt32} * 1000 AS step_end FROM telemetry_events
+            WHERE ${ofType} ${inGroup})
+          GROUP BY cityHash64(${series}, step_end))
+        GROUP BY series)
+      ARRAY JOIN kept AS step ORDER BY step.1 LIMIT {limit:UInt32}`,
     params: {
       ...params(rule, test, past),
       step: stepSeconds,
       limit,
+      above: Math.min(thresholds.recoverAbove, Number.MAX_VALUE),
+      below: Math.max(thresholds.recoverBelow, -Number.MAX_VALUE),
       ...(by.by === "meta" ? { key: by.key } : {}),
     },
   };
@@ -158,17 +218,34 @@ export function buildRollupQuery(
   };
 }
 
-/** Silences of each device: when it was last heard before one, and when again (0: not in the range). */
-export function buildGapsQuery(prefix: string, past: PastRange): PastQuery {
+/**
+ * Silences of each device that are longer than what any device may keep: when it was heard again, and after how long. `leastSeconds`:
+ * of devices whose interval is known; for others it follows from what they sent. A bitmap of seconds is sorted by itself,
+ * and takes a tenth of an array.
+ */
+export function buildGapsQuery(
+  prefix: string,
+  past: PastRange,
+  limits: { readonly leastSeconds: number; readonly afterSeconds: number; readonly intervals: number },
+): PastQuery {
   return {
     sql: `
-      SELECT device_id, toUInt32(min(heard)) AS first, toUInt32(max(heard)) AS last, toUInt32(count()) AS events,
-        arrayFilter(gap -> gap.2 > {least:UInt32},
-          arrayMap((second, step) -> (toUInt32(second), toUInt32(step)),
-            arraySort(groupArray(heard)) AS seconds, arrayDifference(seconds))) AS gaps
-      FROM (SELECT device_id, toUInt32(toUnixTimestamp(received_at)) AS heard FROM telemetry_events
-            WHERE ${range} AND startsWith(device_id, {prefix:String}))
-      GROUP BY device_id ORDER BY device_id LIMIT 100000`,
-    params: { prefix, from: past.fromMs, to: past.toMs },
+      SELECT device_id, heard[1] AS first, heard[-1] AS last, events,
+        toUInt32(least({least:UInt32}, greatest({after:UInt32}, 2,
+          toUInt32(floor({intervals:Float64} * (last - first) / greatest(toInt64(events) - 1, 1))))) - 1) AS limit,
+        arrayFilter((second, gap) -> gap > limit, heard, gaps), arrayMap(gap -> toUInt32(gap), arrayFilter(gap -> gap > limit, gaps))
+      FROM (
+        SELECT device_id, toUInt32(count()) AS events, arrayDifference(heard) AS gaps,
+          bitmapToArray(groupBitmapState(toUInt32(toUnixTimestamp(received_at)))) AS heard
+        FROM telemetry_events WHERE ${range} AND startsWith(device_id, {prefix:String}) GROUP BY device_id)
+      LIMIT 100000`,
+    params: {
+      prefix,
+      from: past.fromMs,
+      to: past.toMs,
+      least: limits.leastSeconds,
+      after: limits.afterSeconds,
+      intervals: limits.intervals,
+    },
   };
 }

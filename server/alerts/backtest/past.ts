@@ -21,6 +21,7 @@ export function createAskPast(client: ClickHouseClient, timeoutSeconds = 20): As
         abort_signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutSeconds * 1000 + 2_000)]),
         clickhouse_settings: {
           readonly: "2",
+          max_query_size: String(2 * 2 ** 20),
           max_execution_time: timeoutSeconds,
           max_memory_usage: String(1024 * 2 ** 20),
           cancel_http_readonly_queries_on_client_close: 1,
