@@ -43,7 +43,7 @@ function startServer(known: readonly string[]) {
   return server;
 }
 
-function createBatch(rowCount = 1): Batch {
+function createBatch(rowCount = 1, more: Partial<Batch> = {}): Batch {
   const encoder = new RowEncoder();
   for (let row = 0; row < rowCount; row++) encoder.encode({ device_id: "a", event_type: "t" }, 1_000, 1_000);
   const rows = encoder.bytes();
@@ -58,6 +58,7 @@ function createBatch(rowCount = 1): Batch {
     ownStates: true,
     progress: new BatchProgress(),
     record: () => undefined,
+    ...more,
   };
 }
 
@@ -65,8 +66,8 @@ function createStore(...urls: string[]) {
   const columns = createColumnMaker();
   const store = createRowStore({ urls, user: "default", password: "", database: "default" }, columns, 5_000);
   cleanups.push(() => store.close(), columns.stop);
-  const insert = (token: string, rowCount = 1) =>
-    store.insert({ batch: createBatch(rowCount), range: null }, token, 5_000);
+  const insert = (token: string, rowCount = 1, more: Partial<Batch> = {}) =>
+    store.insert({ batch: createBatch(rowCount, more), range: null }, token, 5_000);
   return { store, insert };
 }
 
@@ -100,11 +101,13 @@ test("a server that comes back as another release, and another replica, are aske
   expect(older.inserts.at(-1)).toMatchObject({ deduplicate_insert: "enable", insert_deduplication_token: "c" });
 });
 
-test("a small batch goes in as rows, a large one by columns", async () => {
+test("a small batch goes in as rows, a large one by columns, and as rows one that a setting allowed once", async () => {
   const server = startServer([]);
   const { insert } = createStore(server.url);
   await insert("a", 3_499);
   await insert("b", 3_500);
-  expect(server.inserts.map(({ query }) => /FORMAT (\w+)/.exec(query ?? "")?.[1])).toEqual(["RowBinary", "Native"]);
+  await insert("c", 3_500, { bytes: 2 ** 30 });
+  const formats = server.inserts.map(({ query }) => /FORMAT (\w+)/.exec(query ?? "")?.[1]);
+  expect(formats).toEqual(["RowBinary", "Native", "RowBinary"]);
   for (const { bodyBytes } of server.inserts) expect(Number(bodyBytes)).toBeGreaterThan(3_499);
 });

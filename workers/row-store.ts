@@ -66,6 +66,12 @@ interface BlockInsert {
 
 /** Fewer rows without states go in as they are: there is little to gain, and they are never too much at once. */
 const columnsRowsMin = 3_500;
+/**
+ * So do more than these, which only an earlier release can have left: columns are made in 4 GiB, and that would take more. A batch
+ * of this release ends at 2,000,000 rows and 512 MiB, or an epoch later.
+ */
+const columnsRowsMax = 3_000_000;
+const columnsBytesMax = 768 * 2 ** 20;
 
 const rollupColumns = [
   "time",
@@ -176,7 +182,9 @@ export function createRowStore(address: ClickHouseAddress, maker: ColumnMaker, r
     async insert(part, token, timeoutMs) {
       const wantsStates = handover !== null && part.batch.ownStates;
       // The form of the rows is free at each attempt; only the tokens are not, and they hang on `ownStates`.
-      const asRows = !wantsStates && rowsIn(part) < columnsRowsMin;
+      const isSmall = rowsIn(part) < columnsRowsMin;
+      const isHuge = rowsIn(part) > columnsRowsMax || part.batch.bytes > columnsBytesMax;
+      const asRows = !wantsStates && (isSmall || isHuge);
       const made = asRows ? null : await maker.make(part, { wantsStates, directory: handover });
       const deadline = createDeadline(timeoutMs);
       try {

@@ -15,7 +15,8 @@ export const batching = group("Batches and retention", {
   batchRows: {
     variable: "BATCH_SIZE",
     fallback: "500000",
-    kind: integer(1, 10_000_000, " rows"),
+    // A batch and what is made of it have to fit into the 4 GiB of workers/columns/.
+    kind: integer(1, 2_000_000, " rows"),
     help: "rows that seal a batch at once",
   },
   flushIntervalMs: {
@@ -27,7 +28,7 @@ export const batching = group("Batches and retention", {
   segmentMaxBytes: {
     variable: "SEGMENT_MAX_BYTES",
     fallback: "128MiB",
-    kind: size("64KiB", "1GiB"),
+    kind: size("64KiB", "512MiB"),
     help: "bytes that seal a batch",
   },
   segmentMaxAgeMs: {

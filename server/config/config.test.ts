@@ -84,7 +84,7 @@ describe("configuration", () => {
     [{ SESSION_LIFETIME: "367d" }, "from 1s to 366d"],
     [{ JOURNAL_MAX_BYTES: "1023KiB" }, "from 1MiB to 1024TiB"],
     [{ DEAD_LETTER_MAX_BYTES: "0" }, "from 1KiB to 1024TiB"],
-    [{ BATCH_SIZE: "0" }, "1 to 10000000"],
+    [{ BATCH_SIZE: "0" }, "1 to 2000000"],
   ];
   test.each(outside)("a value out of bounds is told the bounds: %j", (environment, bounds) => {
     expect(() => parseConfig(environment)).toThrow(bounds);
