@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
-import { closedLoop, createAnswerParser, openLoop, type Request } from "./load.ts";
+import { createAnswerParser } from "./answer-parser.ts";
+import { closedLoop, openLoop, type Request } from "./load.ts";
 
 const servers: Bun.Server<undefined>[] = [];
 afterEach(() => {

@@ -5,6 +5,7 @@
  */
 import type { Socket } from "bun";
 import { createLatency, type Latency } from "../base/latency.ts";
+import { createAnswerParser } from "./answer-parser.ts";
 
 /** One prebuilt HTTP request and what it carries. */
 export interface Request {
@@ -59,12 +60,17 @@ export type Pacing = "fine" | "timer";
 
 /** Every connection sends its next request as soon as the last is answered. Latency here is not for publication. */
 export function closedLoop(options: LoadOptions): Promise<LoadResult> {
-  return generate(options, null);
+  return new Generator(options, null).run();
 }
 
 /** Request i is due at start + i / rate, whatever became of those before; latency counts from when it was due. */
 export function openLoop(options: LoadOptions & { requestsPerSecond: number; pacing: Pacing }): Promise<LoadResult> {
-  return generate(options, { requestsPerSecond: options.requestsPerSecond, pacing: options.pacing });
+  return new Generator(options, { requestsPerSecond: options.requestsPerSecond, pacing: options.pacing }).run();
+}
+
+interface Schedule {
+  readonly requestsPerSecond: number;
+  readonly pacing: Pacing;
 }
 
 interface Connection {
@@ -78,245 +84,239 @@ interface Connection {
 
 const retryRefusedMs = 20;
 const fineWaitNs = 30_000;
+const graceSecondsDefault = 10;
+const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
-async function generate(
-  options: LoadOptions,
-  schedule: { requestsPerSecond: number; pacing: Pacing } | null,
-): Promise<LoadResult> {
-  const { requests, connections } = options;
-  const intervalNs = schedule ? 1e9 / schedule.requestsPerSecond : 0;
-  const total = schedule ? Math.floor(options.seconds * schedule.requestsPerSecond) : Number.POSITIVE_INFINITY;
-  const windowNs = (options.windowSeconds ?? 0) * 1e9;
-  const result: LoadResult = {
-    seconds: 0,
-    requests: 0,
-    events: 0,
-    valueSum: 0,
-    bodyBytes: 0,
-    refused: 0,
-    failed: 0,
-    firstFailure: null,
-    latency: createLatency(),
-    refusedLatency: createLatency(),
-    windows: [],
-    lag: createLatency(),
-    generatorCpu: 0,
-  };
-  const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
-  const idle: Socket<Connection>[] = [];
-  const sockets = new Set<Socket<Connection>>();
-  const parser = createAnswerParser();
-  let next = 0;
-  let sent = 0;
-  let inFlight = 0;
-  let sending = false;
-  let startNs = 0;
-  let lastAnswerNs = 0;
+/** One run: connects, sends for as long as it may, waits for the answers. Without a schedule the loop is closed. */
+class Generator {
+  readonly #options: LoadOptions;
+  readonly #schedule: Schedule | null;
+  readonly #intervalNs: number;
+  /** Requests in all; a closed loop has no number of them. */
+  readonly #total: number;
+  readonly #windowNs: number;
+  readonly #result = emptyResult();
+  readonly #finished = Promise.withResolvers<void>();
+  readonly #idle: Socket<Connection>[] = [];
+  readonly #sockets = new Set<Socket<Connection>>();
+  readonly #parser = createAnswerParser();
+  #phase: "connecting" | "sending" | "draining" = "connecting";
+  #next = 0;
+  #sent = 0;
+  #inFlight = 0;
+  #startNs = 0;
+  #lastAnswerNs = 0;
 
-  const mayEnd = () => {
-    if (!sending && inFlight === 0) finish();
-  };
-
-  function fail(reason: string): void {
-    result.failed++;
-    result.firstFailure ??= reason;
+  constructor(options: LoadOptions, schedule: Schedule | null) {
+    this.#options = options;
+    this.#schedule = schedule;
+    this.#intervalNs = schedule ? 1e9 / schedule.requestsPerSecond : 0;
+    this.#total = schedule ? Math.floor(options.seconds * schedule.requestsPerSecond) : Number.POSITIVE_INFINITY;
+    this.#windowNs = (options.windowSeconds ?? 0) * 1e9;
   }
 
-  function push(socket: Socket<Connection>): void {
-    const connection = socket.data;
-    const bytes = connection.request!.bytes;
-    // Without the length Bun checks the whole length against what is left, and throws.
-    const taken = socket.write(bytes, connection.written, bytes.length - connection.written);
-    if (taken > 0) connection.written += taken;
+  async run(): Promise<LoadResult> {
+    const { seconds, graceSeconds = graceSecondsDefault, onProgress } = this.#options;
+    for (let index = 0; index < this.#options.connections; index++) await this.#connect(index);
+    const cpuAtStart = process.cpuUsage();
+    this.#startNs = Bun.nanoseconds();
+    this.#lastAnswerNs = this.#startNs;
+    this.#phase = "sending";
+    if (this.#schedule) this.#pace(this.#schedule.pacing);
+    else for (const socket of this.#idle.splice(0)) this.#send(socket, Bun.nanoseconds());
+    const elapsedSeconds = () => (Bun.nanoseconds() - this.#startNs) / 1e9;
+    const progress = setInterval(() => onProgress?.(this.#result.events, elapsedSeconds()), 500);
+    const sendingMs = 1000 * (seconds + (this.#schedule ? graceSeconds : 0));
+    const stopSending = setTimeout(() => this.#drain(), sendingMs);
+    const giveUp = setTimeout(this.#finished.resolve, (seconds + 2 * graceSeconds) * 1000);
+    await this.#finished.promise;
+    clearInterval(progress);
+    clearTimeout(stopSending);
+    clearTimeout(giveUp);
+    this.#phase = "draining";
+    const cpu = process.cpuUsage(cpuAtStart);
+    this.#result.generatorCpu = (cpu.user + cpu.system) / 1e6 / elapsedSeconds();
+    return this.#conclude();
   }
 
-  function send(socket: Socket<Connection>, dueNs: number): void {
-    const connection = socket.data;
-    connection.request = requests[next]!;
-    next = next + 1 === requests.length ? 0 : next + 1;
-    connection.written = 0;
-    connection.dueNs = dueNs;
-    sent++;
-    inFlight++;
-    options.onSent?.(dueNs);
-    push(socket);
-  }
-
-  /** Open loop: sends all that is due while a connection is free. What finds none free waits, and its wait counts. */
-  function sendDue(): void {
-    const nowNs = Bun.nanoseconds();
-    while (sent < total && idle.length > 0) {
-      const dueNs = startNs + sent * intervalNs;
-      if (dueNs > nowNs) return;
-      result.lag.record((nowNs - dueNs) / 1000);
-      send(idle.pop()!, dueNs);
+  #conclude(): LoadResult {
+    this.#result.seconds = (this.#lastAnswerNs - this.#startNs) / 1e9;
+    for (const socket of [...this.#sockets]) {
+      if (socket.data.request) this.#fail("no answer in time");
+      socket.data.request = null;
+      socket.terminate();
     }
-    if (sent >= total) {
-      sending = false;
-      mayEnd();
-    }
+    const unsent = this.#schedule ? this.#total - this.#sent : 0;
+    if (unsent > 0) this.#fail(`${unsent} requests never sent: every connection was busy`);
+    return this.#result;
   }
 
-  function goOn(socket: Socket<Connection>): void {
-    if (schedule) {
-      idle.push(socket);
-      if (sending) sendDue();
-    } else if (sending) {
-      send(socket, Bun.nanoseconds());
-    }
-    mayEnd();
-  }
-
-  function answered(socket: Socket<Connection>, status: number): void {
-    const connection = socket.data;
-    const request = connection.request!;
-    connection.request = null;
-    inFlight--;
-    const nowNs = Bun.nanoseconds();
-    lastAnswerNs = nowNs;
-    if (status >= 200 && status < 300) {
-      const microseconds = (nowNs - connection.dueNs) / 1000;
-      result.latency.record(microseconds);
-      if (windowNs > 0) windowOf(connection.dueNs).record(microseconds);
-      result.requests++;
-      result.events += request.events;
-      result.valueSum += request.valueSum;
-      result.bodyBytes += request.bodyBytes;
-    } else if (status === 503 || status === 429) {
-      result.refused++;
-      result.refusedLatency.record((nowNs - connection.dueNs) / 1000);
-      setTimeout(goOn, retryRefusedMs, socket);
-      return;
-    } else {
-      fail(`answered ${status}`);
-    }
-    goOn(socket);
-  }
-
-  function windowOf(dueNs: number): Latency {
-    const index = Math.floor((dueNs - startNs) / windowNs);
-    while (result.windows.length <= index) result.windows.push(createLatency());
-    return result.windows[index]!;
-  }
-
-  for (let index = 0; index < connections; index++) {
+  async #connect(index: number): Promise<void> {
+    const { port, ports } = this.#options;
     const socket = await Bun.connect<Connection>({
       hostname: "127.0.0.1",
-      port: options.ports?.[index % options.ports.length] ?? options.port,
+      port: ports?.[index % ports.length] ?? port,
       data: { request: null, written: 0, dueNs: 0, partial: null },
       socket: {
-        drain(socket) {
+        drain: (socket) => {
           const { request, written } = socket.data;
           if (request && written < request.bytes.length) push(socket);
         },
-        data(socket, chunk) {
-          const connection = socket.data;
-          if (!connection.request) return fail("an answer nobody asked for");
-          const answer = connection.partial ? Buffer.concat([connection.partial, chunk]) : chunk;
-          const status = parser.statusIfComplete(answer);
-          // The socket's buffer is reused after this call, so a piece that has to wait is copied.
-          connection.partial = status === 0 ? Buffer.from(answer) : null;
-          if (status !== 0) answered(socket, status);
-        },
-        close(socket) {
-          sockets.delete(socket);
-          const waiting = idle.indexOf(socket);
-          if (waiting >= 0) idle.splice(waiting, 1);
-          if (socket.data.request) {
-            socket.data.request = null;
-            inFlight--;
-            fail("connection closed before the answer");
-            mayEnd();
-          }
-        },
-        error(socket, error) {
-          fail(String(error));
+        data: (socket, chunk) => this.#receive(socket, chunk),
+        close: (socket) => this.#closed(socket),
+        error: (socket, error) => {
+          this.#fail(String(error));
           socket.terminate();
         },
       },
     });
-    sockets.add(socket);
-    idle.push(socket);
+    this.#sockets.add(socket);
+    this.#idle.push(socket);
   }
 
-  const cpuAtStart = process.cpuUsage();
-  startNs = Bun.nanoseconds();
-  lastAnswerNs = startNs;
-  sending = true;
-  if (schedule) pace(schedule.pacing);
-  else for (const socket of idle.splice(0)) send(socket, Bun.nanoseconds());
-
-  function pace(pacing: Pacing): void {
-    if (!sending) return;
-    sendDue();
-    if (pacing === "timer") {
-      setTimeout(pace, 1, pacing);
+  #receive(socket: Socket<Connection>, chunk: Buffer): void {
+    const connection = socket.data;
+    if (!connection.request) {
+      this.#fail("an answer nobody asked for");
       return;
     }
-    // A bounded sleep keeps the spin from taking a whole core; the event loop is polled between two sleeps.
-    if (startNs + sent * intervalNs - Bun.nanoseconds() > fineWaitNs) Atomics.wait(sleepCell, 0, 0, 0.001);
-    setImmediate(pace, pacing);
+    const answer = connection.partial ? Buffer.concat([connection.partial, chunk]) : chunk;
+    const status = this.#parser.statusIfComplete(answer);
+    // The socket's buffer is reused after this call, so a piece that has to wait is copied.
+    connection.partial = status === 0 ? Buffer.from(answer) : null;
+    if (status !== 0) this.#answered(socket, status);
   }
 
-  const progress = setInterval(() => options.onProgress?.(result.events, (Bun.nanoseconds() - startNs) / 1e9), 500);
-  const stopSending = setTimeout(
-    () => {
-      sending = false;
-      mayEnd();
-    },
-    options.seconds * 1000 + (schedule ? 1000 * (options.graceSeconds ?? 10) : 0),
-  );
-  const giveUp = setTimeout(finish, (options.seconds + 2 * (options.graceSeconds ?? 10)) * 1000);
-  await finished;
-  clearInterval(progress);
-  clearTimeout(stopSending);
-  clearTimeout(giveUp);
-  sending = false;
-
-  const cpu = process.cpuUsage(cpuAtStart);
-  result.seconds = (lastAnswerNs - startNs) / 1e9;
-  result.generatorCpu = (cpu.user + cpu.system) / 1e6 / ((Bun.nanoseconds() - startNs) / 1e9);
-  for (const socket of [...sockets]) {
-    if (socket.data.request) fail("no answer in time");
+  #closed(socket: Socket<Connection>): void {
+    this.#sockets.delete(socket);
+    const waiting = this.#idle.indexOf(socket);
+    if (waiting >= 0) this.#idle.splice(waiting, 1);
+    if (!socket.data.request) return;
     socket.data.request = null;
-    socket.terminate();
+    this.#inFlight--;
+    this.#fail("connection closed before the answer");
+    this.#endIfDone();
   }
-  if (schedule && sent < total) fail(`${total - sent} requests never sent: every connection was busy`);
-  return result;
+
+  /** A bounded sleep keeps the spin from taking a whole core; the event loop is polled between two sleeps. */
+  #pace(pacing: Pacing): void {
+    if (this.#phase !== "sending") return;
+    this.#sendDue();
+    if (pacing === "timer") {
+      setTimeout(() => this.#pace(pacing), 1);
+      return;
+    }
+    const untilDueNs = this.#startNs + this.#sent * this.#intervalNs - Bun.nanoseconds();
+    if (untilDueNs > fineWaitNs) Atomics.wait(sleepCell, 0, 0, 0.001);
+    setImmediate(() => this.#pace(pacing));
+  }
+
+  /** Open loop: sends all that is due while a connection is free. What finds none free waits, and its wait counts. */
+  #sendDue(): void {
+    const nowNs = Bun.nanoseconds();
+    while (this.#sent < this.#total && this.#idle.length > 0) {
+      const dueNs = this.#startNs + this.#sent * this.#intervalNs;
+      if (dueNs > nowNs) return;
+      this.#result.lag.record((nowNs - dueNs) / 1000);
+      this.#send(this.#idle.pop()!, dueNs);
+    }
+    if (this.#sent >= this.#total) this.#drain();
+  }
+
+  #send(socket: Socket<Connection>, dueNs: number): void {
+    const { requests, onSent } = this.#options;
+    const connection = socket.data;
+    connection.request = requests[this.#next]!;
+    this.#next = this.#next + 1 === requests.length ? 0 : this.#next + 1;
+    connection.written = 0;
+    connection.dueNs = dueNs;
+    this.#sent++;
+    this.#inFlight++;
+    onSent?.(dueNs);
+    push(socket);
+  }
+
+  #answered(socket: Socket<Connection>, status: number): void {
+    const connection = socket.data;
+    const request = connection.request!;
+    connection.request = null;
+    this.#inFlight--;
+    this.#lastAnswerNs = Bun.nanoseconds();
+    const microseconds = (this.#lastAnswerNs - connection.dueNs) / 1000;
+    if (status >= 200 && status < 300) {
+      this.#accepted(request, connection.dueNs, microseconds);
+    } else if (status === 503 || status === 429) {
+      this.#result.refused++;
+      this.#result.refusedLatency.record(microseconds);
+      setTimeout(() => this.#goOn(socket), retryRefusedMs);
+      return;
+    } else {
+      this.#fail(`answered ${status}`);
+    }
+    this.#goOn(socket);
+  }
+
+  #accepted(request: Request, dueNs: number, microseconds: number): void {
+    const result = this.#result;
+    result.latency.record(microseconds);
+    if (this.#windowNs > 0) {
+      const index = Math.floor((dueNs - this.#startNs) / this.#windowNs);
+      while (result.windows.length <= index) result.windows.push(createLatency());
+      result.windows[index]!.record(microseconds);
+    }
+    result.requests++;
+    result.events += request.events;
+    result.valueSum += request.valueSum;
+    result.bodyBytes += request.bodyBytes;
+  }
+
+  /** The connection is free. */
+  #goOn(socket: Socket<Connection>): void {
+    const isSending = this.#phase === "sending";
+    if (this.#schedule) {
+      this.#idle.push(socket);
+      if (isSending) this.#sendDue();
+    } else if (isSending) {
+      this.#send(socket, Bun.nanoseconds());
+    }
+    this.#endIfDone();
+  }
+
+  #drain(): void {
+    this.#phase = "draining";
+    this.#endIfDone();
+  }
+
+  #endIfDone(): void {
+    if (this.#phase !== "sending" && this.#inFlight === 0) this.#finished.resolve();
+  }
+
+  #fail(reason: string): void {
+    this.#result.failed++;
+    this.#result.firstFailure ??= reason;
+  }
 }
 
-const sleepCell = new Int32Array(new SharedArrayBuffer(4));
-
-/**
- * Tells whether a whole HTTP/1.1 answer has arrived. With one request in flight a connection, an answer of the length
- * and status of an earlier whole one is whole; only the first of each length is parsed.
- */
-export function createAnswerParser(): { statusIfComplete(answer: Buffer): number } {
-  let knownLength = 0;
-  let knownStatus = 0;
-  return {
-    statusIfComplete(answer) {
-      if (answer.length < 12) return 0;
-      const status = (answer[9]! - 48) * 100 + (answer[10]! - 48) * 10 + (answer[11]! - 48);
-      if (answer.length === knownLength && status === knownStatus && answer[0] === 72) return status;
-      const length = answerLength(answer);
-      if (length === null || answer.length < length) return 0;
-      if (answer.length > length) throw new Error(`answer is ${answer.length - length} bytes too long`);
-      knownLength = length;
-      knownStatus = status;
-      return status;
-    },
-  };
+function push(socket: Socket<Connection>): void {
+  const connection = socket.data;
+  const { bytes } = connection.request!;
+  // Without the length Bun checks the whole length against what is left, and throws.
+  const taken = socket.write(bytes, connection.written, bytes.length - connection.written);
+  if (taken > 0) connection.written += taken;
 }
 
-/** Length of the whole answer, or null while it cannot be told. */
-function answerLength(answer: Buffer): number | null {
-  const headEnd = answer.indexOf("\r\n\r\n");
-  if (headEnd < 0) return null;
-  const head = answer.toString("latin1", 0, headEnd).toLowerCase();
-  const stated = /\r\ncontent-length: *(\d+)/.exec(head);
-  if (stated) return headEnd + 4 + Number(stated[1]);
-  if (!head.includes("transfer-encoding: chunked")) return headEnd + 4;
-  const end = answer.indexOf("\r\n0\r\n\r\n", headEnd + 2);
-  return end < 0 ? null : end + 7;
-}
+const emptyResult = (): LoadResult => ({
+  seconds: 0,
+  requests: 0,
+  events: 0,
+  valueSum: 0,
+  bodyBytes: 0,
+  refused: 0,
+  failed: 0,
+  firstFailure: null,
+  latency: createLatency(),
+  refusedLatency: createLatency(),
+  windows: [],
+  lag: createLatency(),
+  generatorCpu: 0,
+});
