@@ -43,6 +43,8 @@ export class DeviceTable {
   #active = 0;
   #fromSecond: number;
   #swept = 0;
+  /** Nobody reads it; a load without a use would be left out. */
+  #touched = 0;
   /** Devices were left out since `forgetOverflow`: `active` is too low. */
   overflowed = false;
 
@@ -91,6 +93,11 @@ export class DeviceTable {
     }
     this.#insert(hashA, hashB, second, receipt);
     if (receipt !== 0) this.#listener?.heard(hashA, hashB);
+  }
+
+  /** Brings the device's slot into the cache, where `observe` will want it soon. */
+  prefetch(hashA: number, hashB: number): void {
+    this.#touched ^= this.#slots[(slotOf(hashA, hashB) & this.#mask) * slotWords] as number;
   }
 
   /** The device's newest receipt; 0: none that the table has. */

@@ -11,6 +11,8 @@ import type { TypeTable } from "./type-table.ts";
 /** A clock that goes back further than this moves the window back; less is waited for. */
 const clockBackSeconds = 30;
 const maintenanceSeconds = 16;
+/** Events whose devices are looked for ahead: a line of the cache each, 32 KiB. */
+const lookAhead = 512;
 
 export interface LiveViewDeps {
   /** Epoch milliseconds. */
@@ -73,24 +75,47 @@ export class LiveView {
   }
 
   /** Aggregates the `n` oldest observations, into the epochs that the shards collect. `receipt`: see `DeviceTable`. */
-  observe(
-    { types, seconds, values, hashesA, hashesB, mask, takenTotal }: ObservationQueue,
-    n: number,
-    receipt: number,
-  ) {
-    const { shards, devices } = this;
+  observe(queue: ObservationQueue, n: number, receipt: number) {
+    this.#collectCells(queue, n);
+    for (let from = 0; from < n; from += lookAhead) {
+      this.#hearDevices(queue, from, Math.min(n, from + lookAhead), receipt);
+    }
+  }
+
+  #collectCells({ types, seconds, values, hashesA, mask, takenTotal }: ObservationQueue, n: number): void {
+    const { shards } = this;
     const { fromSecond, toSecond } = this.window;
     let { collector } = shards[0] as Shard;
     for (let index = 0; index < n; index++) {
       const at = (takenTotal + index) & mask;
       const second = seconds[at] as number;
-      if (second < fromSecond || second > toSecond) {
-        this.#deps.deviceListener?.heard(hashesA[at] as number, hashesB[at] as number);
-        continue;
-      }
+      if (second < fromSecond || second > toSecond) continue;
       if (shards.length > 1) ({ collector } = shards[(hashesA[at] as number) % shards.length] as Shard);
       collector.observe(types[at] as number, second, values[at] as number);
-      devices.observe(hashesA[at] as number, hashesB[at] as number, second, receipt);
+    }
+  }
+
+  /** Of the observations `from` to `to`, counted from the oldest. */
+  #hearDevices(
+    { seconds, hashesA, hashesB, mask, takenTotal }: ObservationQueue,
+    from: number,
+    to: number,
+    receipt: number,
+  ) {
+    const { devices } = this;
+    const { fromSecond, toSecond } = this.window;
+    // With many devices each look is a miss in the cache. Without anything between them the processor has many underway at once.
+    for (let index = from; index < to; index++) {
+      const at = (takenTotal + index) & mask;
+      devices.prefetch(hashesA[at] as number, hashesB[at] as number);
+    }
+    for (let index = from; index < to; index++) {
+      const at = (takenTotal + index) & mask;
+      const second = seconds[at] as number;
+      const hashA = hashesA[at] as number;
+      const hashB = hashesB[at] as number;
+      if (second < fromSecond || second > toSecond) this.#deps.deviceListener?.heard(hashA, hashB);
+      else devices.observe(hashA, hashB, second, receipt);
     }
   }
 
