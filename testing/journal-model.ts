@@ -112,7 +112,16 @@ export class JournalModel {
   #recoveryDeaths: readonly number[] = [];
   #end: End = "kill";
   /** How often each thing happened, so that a test can tell that it tested something. */
-  readonly counts = { accepted: 0, refused: 0, deaths: 0, recoveries: 0, recoveredRows: 0, committed: 0, kept: 0 };
+  readonly counts = {
+    accepted: 0,
+    refused: 0,
+    deaths: 0,
+    recoveries: 0,
+    recoveredRows: 0,
+    committed: 0,
+    kept: 0,
+    prepared: 0,
+  };
 
   constructor(options: ModelOptions) {
     const random = createRandom(options.seed);
@@ -249,6 +258,7 @@ export class JournalModel {
       directory,
       maxBytes: 1 << 20,
       ownStatesRows: 1,
+      spareSizes: { segmentMinBytes: 1, segmentMaxBytes: 1 << 20, roundToBytes: 512 },
       nowMs: () => this.#nowMs,
       log: () => undefined,
       randomId: () =>
@@ -316,11 +326,12 @@ export class JournalModel {
     }
     const sealedRows = this.#live.sealed.reduce((sum, batch) => sum + batch.rowCount, 0);
     const openRows = this.#live.open.rowCount;
+    if (this.disk.contents(directory).has("spare.new")) this.counts.prepared++;
     insist(sealedRows + openRows === expected, `${sealedRows} rows sealed, ${openRows} open, of ${expected} accepted`);
     if (this.disk.faults === 0) {
       let bytes = 0;
       for (const [name, content] of this.disk.contents(directory)) {
-        if (/\.(seg|done|log)$/.test(name)) bytes += content.length;
+        if (/\.(seg|done|log)$|^spare\.new$/.test(name)) bytes += content.length;
       }
       insist(bytes === this.#live.bytes, `the journal counts ${this.#live.bytes} bytes, there are ${bytes}`);
     }

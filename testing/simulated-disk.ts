@@ -7,6 +7,8 @@ import type { Files, OpenFile, OpenMode } from "../workers/journal/files.ts";
  * since its last sync, a length as any of those that the file had, each creation, removal and rename on its own.
  */
 const sectorBytes = 512;
+/** Behind the header of a journal's file. */
+const staleFromByte = 2 * sectorBytes;
 
 export type CallKind = "open" | "create" | "read" | "write" | "sync" | "truncate" | "remove" | "rename" | "directory";
 
@@ -172,6 +174,7 @@ export class SimulatedDisk implements Files {
   readonly #directories = new Map<string, Directory>();
   readonly #random: Random;
   readonly #breaks: ReadonlySet<Break>;
+  #removedSegment = new Uint8Array(0);
   fault: Fault | null = null;
   /** Faults that struck so far. */
   faults = 0;
@@ -287,7 +290,9 @@ export class SimulatedDisk implements Files {
   remove(path: string): void {
     this.call("remove", () => {
       const directory = this.#directory(path);
-      if (!directory.live.has(basename(path))) throw new SimulatedError("ENOENT", "remove");
+      const inode = directory.live.get(basename(path));
+      if (!inode) throw new SimulatedError("ENOENT", "remove");
+      if (path.endsWith(".seg")) this.#removedSegment = inode.live;
       if (!this.broken("remove does nothing")) directory.apply([basename(path), null]);
     });
   }
@@ -311,6 +316,28 @@ export class SimulatedDisk implements Files {
         this.#directory(to).sync();
       }
     });
+  }
+
+  /**
+   * Mostly with what the segment left that was removed last, instead of zeros, behind the first sectors: nothing that lies in
+   * a file before it is written to may ever pass for one of its frames.
+   */
+  async prepare(path: string, bytes: number): Promise<void> {
+    const directory = this.#directory(path);
+    const inode = new Inode();
+    const content = new Uint8Array(bytes);
+    if (this.#removedSegment.length > staleFromByte && this.#random() < 0.8) {
+      content.set(this.#removedSegment.subarray(staleFromByte, bytes), staleFromByte);
+    }
+    this.call("create", () => directory.apply([basename(path), inode]));
+    const file = new SimulatedFile(this, inode, basename(path));
+    try {
+      file.write([content], 0);
+      file.sync();
+    } catch (error) {
+      if (!this.dead) directory.apply([basename(path), null]);
+      throw error;
+    }
   }
 
   syncDirectory(path: string): void {

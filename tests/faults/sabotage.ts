@@ -234,6 +234,16 @@ export const sabotages: readonly Sabotage[] = [
     caughtBy: { test: "workers/own-states.test.ts" },
   },
   {
+    name: "stale-tail-taken-for-new",
+    file: "workers/journal/frame.ts",
+    // Checksums without the nonce: what an older segment left in the file reads on where the new frames end.
+    edits: [
+      ["return { bytes, seed };", "return { bytes, seed: 0 };"],
+      ["ownStates: ownStates === 1, seed }", "ownStates: ownStates === 1, seed: 0 }"],
+    ],
+    caughtBy: { test: "workers/journal/model.test.ts" },
+  },
+  {
     name: "stored-answered-when-durable",
     file: "server/ingest/acknowledgements.ts",
     edits: [

@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { RowEncoder } from "../../contract/row.ts";
+import { until } from "../../testing/until.ts";
 import { type DiskJournalOptions, openDiskJournal } from "./disk.ts";
 import { realFiles } from "./files.ts";
 import { fileHeaderBytes, frameHeaderBytes } from "./frame.ts";
@@ -301,6 +302,59 @@ describe("idempotency keys", () => {
       expect(journal.bytes).toBeLessThan((1 << 18) + 60_000);
     }
     expect(messages.some((message) => message.startsWith("error too many idempotency keys"))).toBe(true);
+    await journal.close();
+  });
+});
+
+describe("a file prepared for the next segment", () => {
+  const spareSizes = { segmentMinBytes: 1, segmentMaxBytes: 1 << 20, roundToBytes: 4096 };
+  const spare = (): string => join(directory, "spare.new");
+  const sizes = (): number[] =>
+    readdirSync(directory)
+      .filter((name) => name.endsWith(".seg"))
+      .sort()
+      .map((name) => statSync(join(directory, name)).size);
+
+  test("becomes it, counts as what it takes, and holds nothing but what was appended", async () => {
+    let prepared = 0;
+    const prepare = async (path: string, bytes: number): Promise<void> => {
+      await realFiles.prepare(path, bytes);
+      setImmediate(() => prepared++);
+    };
+    const { journal } = await open({ spareSizes, files: { ...realFiles, prepare } });
+    const appended: Uint8Array[] = [];
+    for (let segment = 0; segment < 4; segment++) {
+      const frame = group(segment * 5, 5);
+      appended.push(frame.rows);
+      expect(journal.append(frame)).toEqual({ ok: true });
+      // The first follows nothing, so nothing is prepared for the second.
+      await until("it is prepared", () => prepared === segment);
+      journal.seal();
+    }
+    expect(sizes().map((size) => size === 4096)).toEqual([false, false, true, true]);
+    expect(journal.bytes).toBe(sizes().reduce((sum, size) => sum + size, 0) + 4096);
+    await journal.close();
+    expect(existsSync(spare())).toBe(false);
+    const again = (await open()).journal;
+    const bodies = await contents(again);
+    expect(bodies.map((body) => body.equals(appended.shift() as Uint8Array))).toEqual([true, true, true, true]);
+    expect(messages.filter((message) => !message.startsWith("info"))).toEqual([]);
+    expect(again.bytes).toBe(sizes().reduce((sum, size) => sum + size, 0));
+    for (const batch of [...again.sealed]) await again.commit(batch);
+    expect(again.bytes).toBe(0);
+    await again.close();
+  });
+
+  test("that an earlier run left is removed, and takes nothing of a journal that has no room for it", async () => {
+    writeFileSync(spare(), new Uint8Array(4096));
+    const { journal } = await open({ spareSizes, maxBytes: 16_000 });
+    expect(existsSync(spare())).toBe(false);
+    for (let segment = 0; segment < 3; segment++) {
+      expect(journal.append(group(segment, 1))).toEqual({ ok: true });
+      journal.seal();
+      await Bun.sleep(0);
+    }
+    expect(existsSync(spare())).toBe(false);
     await journal.close();
   });
 });

@@ -8,6 +8,7 @@ import { KeyLog } from "./key-log.ts";
 import { recordEnd } from "./notes.ts";
 import { journalIdName, type RecoveredFiles, type RecoveryReport, recoverFiles } from "./recover.ts";
 import { doneSuffix, Segment, segmentStem } from "./segment.ts";
+import { SpareFile, type SpareSizes } from "./spare-file.ts";
 
 /**
  * Removals that may wait for the directory to be made durable. A segment that a power cut brings back is inserted again
@@ -27,6 +28,8 @@ export interface DiskJournalOptions {
   readonly ownStatesRows: number;
   readonly nowMs: () => number;
   readonly log: Log;
+  /** When a file is prepared for the next segment; by default as it suits a real disk. */
+  readonly spareSizes?: SpareSizes;
   /** 16 hexadecimal digits, never the same again. */
   readonly randomId?: () => string;
 }
@@ -56,11 +59,16 @@ interface OpenSegment {
   readonly headerBytes: Uint8Array;
   /** Up to here it is durable; 0 until its first frame is. */
   end: number;
+  /** How long the file is: longer than `end` where it was prepared. */
+  fileBytes: number;
   /** Bytes of a refused group may lie behind `end`: nothing goes on before they are surely gone. */
   inDoubt: boolean;
   /** A note of its end may be on the disk, or come to be: it must not grow any more. */
   ended: boolean;
 }
+
+/** What is prepared takes no more than this part of the room that is left. */
+const spareShare = 4;
 
 const nothingOpen: OpenBatch = { rowCount: 0, bytes: 0, sinceMs: 0, epoch: 0 };
 const accepted: AppendResult = { ok: true };
@@ -70,6 +78,7 @@ export class DiskJournal implements Journal {
   readonly #options: DiskJournalOptions;
   readonly #randomId: () => string;
   readonly #keyLog: KeyLog;
+  readonly #spare: SpareFile;
   readonly #sealed: Segment[];
   /** Committed, but the disk was too full to carry their keys over. */
   readonly #done: Segment[];
@@ -82,6 +91,7 @@ export class DiskJournal implements Journal {
   #orphanNotes: string[] = [];
   #unsyncedRemovals = 0;
   #lastBatchRows = 0;
+  #lastSegmentBytes = 0;
 
   constructor(options: DiskJournalOptions, found: RecoveredFiles) {
     this.#options = options;
@@ -92,6 +102,7 @@ export class DiskJournal implements Journal {
     this.#lastBatchRows = found.segments.at(-1)?.rowCount ?? 0;
     this.#done = found.done;
     for (const segment of [...found.segments, ...found.done]) this.#segmentBytes += segment.fileBytes;
+    this.#spare = new SpareFile(options);
     this.#keyLog = new KeyLog({
       files: options.files,
       directory: options.directory,
@@ -113,7 +124,7 @@ export class DiskJournal implements Journal {
   }
 
   get bytes(): number {
-    return this.#segmentBytes + this.#keyLog.bytes;
+    return this.#segmentBytes + this.#spare.bytes + this.#keyLog.bytes;
   }
 
   /** Bytes of a group that was refused may lie in the open segment, and would be read back from a copy of it. */
@@ -126,8 +137,9 @@ export class DiskJournal implements Journal {
     if (rowCount === 0) throw new RangeError("a group holds rows");
     try {
       this.#settle();
-      const groupBytes = frameHeaderBytes + meta.length + rows.length + (this.#open ? 0 : fileHeaderBytes);
-      if (this.bytes + groupBytes > this.#options.maxBytes) {
+      const end = (this.#open?.end ?? fileHeaderBytes) + frameHeaderBytes + meta.length + rows.length;
+      const growth = Math.max(0, end - (this.#open?.fileBytes ?? 0));
+      if (this.bytes + growth > this.#options.maxBytes) {
         return { ok: false, reason: "journal_full", message: `the journal holds ${this.bytes} bytes, its maximum` };
       }
       this.#write(group);
@@ -176,6 +188,7 @@ export class DiskJournal implements Journal {
   close(): void {
     this.#open?.file.close();
     this.#open = null;
+    this.#spare.close();
     this.#keyLog.close();
   }
 
@@ -199,9 +212,8 @@ export class DiskJournal implements Journal {
       throw error;
     }
     open.inDoubt = false;
-    this.#segmentBytes += end - open.end;
     open.end = end;
-    segment.fileBytes = end;
+    this.#setFileBytes(open, Math.max(open.fileBytes, end));
     segment.extents = [{ start: fileHeaderBytes, end }];
     segment.rowCount += rowCount;
     segment.bytes += rows.length;
@@ -219,7 +231,17 @@ export class DiskJournal implements Journal {
     const identity = { kind: "segment", journalId, number, nonce, createdAtMs, ownStates } as const;
     const { bytes: headerBytes, seed } = encodeFileHeader(identity);
     const segment = new Segment(files, directory, segmentStem(number), { ...identity, seed });
-    return { segment, file: files.open(segment.path, "create"), headerBytes, end: 0, inDoubt: false, ended: false };
+    const fileBytes = this.#spare.take(segment.path);
+    const file = files.open(segment.path, fileBytes > 0 ? "update" : "create");
+    const open = { segment, file, headerBytes, end: 0, fileBytes: 0, inDoubt: false, ended: false };
+    this.#setFileBytes(open, fileBytes);
+    this.#spare.prepare(this.#lastSegmentBytes, (this.#options.maxBytes - this.bytes) / spareShare);
+    return open;
+  }
+
+  #setFileBytes(open: OpenSegment, bytes: number): void {
+    this.#segmentBytes += bytes - open.fileBytes;
+    open.fileBytes = open.segment.fileBytes = bytes;
   }
 
   /** Written before the first file that carries it, not at the start: a full disk must not keep the service from starting. */
@@ -269,6 +291,7 @@ export class DiskJournal implements Journal {
       if (open.end === 0) {
         files.remove(segment.path);
         files.syncDirectory(directory);
+        this.#setFileBytes(open, 0);
       } else {
         segment.hasNotes = true;
         open.ended = true;
@@ -278,6 +301,7 @@ export class DiskJournal implements Journal {
       return;
     }
     open.inDoubt = false;
+    this.#setFileBytes(open, open.end);
     if (open.end > 0 && !open.ended) return;
     this.#shut(open);
     // Empty by now; should it stay, the next start removes it.
@@ -289,6 +313,7 @@ export class DiskJournal implements Journal {
     if (open.segment.rowCount > 0) {
       this.#sealed.push(open.segment);
       this.#lastBatchRows = open.segment.rowCount;
+      this.#lastSegmentBytes = open.end;
     }
     open.file.close();
   }

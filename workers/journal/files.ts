@@ -12,7 +12,7 @@ import {
   unlinkSync,
   writevSync,
 } from "node:fs";
-import { unlink } from "node:fs/promises";
+import { open, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
@@ -29,6 +29,8 @@ export interface Files {
   /** `remove` off this thread: to free the blocks of a segment takes up to a millisecond a megabyte. */
   discard(path: string): Promise<void>;
   rename(from: string, to: string): void;
+  /** Off this thread: a file of so many zeros, instead of any that has the name. They are durable when it resolves; its name is not. */
+  prepare(path: string, bytes: number): Promise<void>;
   /** Makes creations, removals and renames in the directory durable. */
   syncDirectory(path: string): void;
 }
@@ -53,6 +55,8 @@ export interface OpenFile {
   close(): void;
 }
 
+const zerosPerWrite = 1 << 20;
+
 const openFlags: Record<OpenMode, string> = { read: "r", update: "r+", create: "wx+" };
 
 export const realFiles: Files = {
@@ -70,6 +74,22 @@ export const realFiles: Files = {
   remove: (path) => unlinkSync(path),
   discard: (path) => unlink(path),
   rename: (from, to) => renameSync(from, to),
+  async prepare(path, bytes) {
+    try {
+      const file = await open(path, "w", 0o600);
+      try {
+        const zeros = new Uint8Array(Math.min(bytes, zerosPerWrite));
+        for (let at = 0; at < bytes; )
+          at += (await file.write(zeros, 0, Math.min(zeros.length, bytes - at), at)).bytesWritten;
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      await unlink(path).catch(() => undefined);
+      throw error;
+    }
+  },
   syncDirectory(path) {
     const descriptor = openSync(path, "r");
     try {

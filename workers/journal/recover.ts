@@ -8,6 +8,7 @@ import type { KeyRecord } from "./journal.ts";
 import { type ClosedKeyLog, keyLogPattern } from "./key-log.ts";
 import { type Notes, noNotes, notesSuffix, readNotes, recordEnd, recordGap } from "./notes.ts";
 import { doneSuffix, Segment, segmentSuffix } from "./segment.ts";
+import { spareName } from "./spare-file.ts";
 import { Window } from "./window.ts";
 
 export const journalIdName = "journal-id";
@@ -82,6 +83,7 @@ export async function recoverFiles(deps: RecoveryDeps): Promise<RecoveredFiles> 
     if (name.endsWith(segmentSuffix)) found.push(...recovery.readSegment(name, segmentSuffix));
     else if (name.endsWith(doneSuffix)) done.push(...recovery.readSegment(name, doneSuffix));
     else if (keyLogPattern.test(name)) keyLogs.push(...recovery.readKeyLog(name));
+    else if (name === spareName) recovery.removeSpare();
     else continue;
     // Gigabytes take seconds; the thread has messages to answer meanwhile.
     await new Promise((resolve) => setImmediate(resolve));
@@ -187,6 +189,15 @@ class Recovery {
       segment.fileBytes = this.#stabilise(name, file, window, scan);
       return [segment];
     });
+  }
+
+  /** Nothing is in it yet that counts: its first frame is flushed under a segment's name. */
+  removeSpare(): void {
+    try {
+      this.#deps.files.remove(this.#path(spareName));
+    } catch (error) {
+      this.#deps.log("warn", "a prepared file of an earlier run cannot be removed", { error: textOf(error) });
+    }
   }
 
   /** None or one. */
