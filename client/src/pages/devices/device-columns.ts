@@ -155,3 +155,12 @@ export const sortNames: readonly string[] = ["device_id", "last_seen", "event_co
   name,
   `-${name}`,
 ]);
+
+const gapPx = 16;
+const devicePx = 150;
+
+/** What a row needs with these columns; the list scrolls sideways below it. */
+export function leastWidth(columns: readonly DeviceColumn[]): number {
+  const widths = columns.map(({ width }) => Number(/\d+/.exec(width)?.[0] ?? 0));
+  return widths.reduce((sum, width) => sum + width + gapPx, devicePx + 3 * gapPx);
+}

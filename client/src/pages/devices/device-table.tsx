@@ -5,6 +5,7 @@ import { useApp } from "../../app/context.tsx";
 import { devicePath } from "../../app/router.ts";
 import { formatCount, plural } from "../../ui/format.ts";
 import { createDeviceAlerts } from "./device-alerts.ts";
+import { leastWidth } from "./device-columns.ts";
 import { DeviceHead } from "./device-head.tsx";
 import { deviceRowsMax } from "./device-list.ts";
 import { DeviceRow } from "./device-row.tsx";
@@ -77,6 +78,7 @@ export function DeviceTable(props: { view: DevicesView }): JSX.Element {
         class="panel devices"
         style={{
           "--device-columns": ["minmax(150px, 2fr)", ...props.view.columns().map(({ width }) => width)].join(" "),
+          "--device-least": `${leastWidth(props.view.columns())}px`,
         }}
         onPointerEnter={() => setHovered(true)}
         onPointerLeave={() => setHovered(false)}
