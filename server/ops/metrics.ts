@@ -8,6 +8,7 @@ import type { IngestCounts } from "../ingest/counts.ts";
 import { protocolNames } from "../ingest/protocols.ts";
 import type { StreamHubStats } from "../stream/hub.ts";
 import type { PipelineState } from "./pipeline.ts";
+import { ReadMetrics } from "./read-metrics.ts";
 
 export interface MetricsDeps {
   readonly pipeline: Pick<PipelineState, "current" | "figures" | "readiness">;
@@ -50,93 +51,60 @@ const meaningless = [
  */
 export function createMetrics(deps: MetricsDeps, options: { readonly version: string }): Metrics {
   const registry = new Registry();
-  const registers = [registry];
   collectDefaultMetrics({ register: registry });
   for (const name of meaningless) registry.removeSingleMetric(name);
+  const metrics = new ReadMetrics(registry);
+  addIntake(metrics, deps);
+  addStorage(metrics, deps);
+  addClickHouseState(registry, deps);
+  addStreams(metrics, deps);
+  new Gauge({
+    name: "sluice_build_info",
+    help: "Version, as a label.",
+    labelNames: ["version"],
+    registers: [registry],
+  }).set({ version: options.version }, 1);
+  registry.registerMetric(new RequestHistogram(deps.requests));
+  return { registry, stored: addInserts(registry) };
+}
 
-  const counter = (name: string, help: string, read: () => number): void => {
-    // What was accepted and then refused by the disk is taken back; a counter does not go back.
-    let highest = 0;
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        highest = Math.max(highest, read());
-        this.reset();
-        this.inc(highest);
-      },
-    });
-  };
-  const counters = <L extends string>(
-    name: string,
-    help: string,
-    label: L,
-    read: () => Iterable<[string, number]>,
-  ): void => {
-    new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers,
-      collect() {
-        this.reset();
-        for (const [value, count] of read()) this.inc({ [label]: value } as Record<L, string>, count);
-      },
-    });
-  };
-  const gauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  };
-
-  counter("sluice_events_accepted_total", "Events accepted, by whatever protocol.", () => deps.counts().accepted);
-  counters(
+/** From the request to the journal. */
+function addIntake(metrics: ReadMetrics, deps: MetricsDeps): void {
+  metrics.counter(
+    "sluice_events_accepted_total",
+    "Events accepted, by whatever protocol.",
+    () => deps.counts().accepted,
+  );
+  metrics.counters(
     "sluice_events_accepted_by_protocol_total",
     "Events handed over to the journal, by the protocol that they came by.",
     "protocol",
     () => protocolNames.map((name) => [name, deps.counts().acceptedBy.get(name) ?? 0]),
   );
-  counter(
+  metrics.counter(
     "sluice_unprotected_requests_total",
     "Line protocol and OTLP requests whose repetition would be stored again (IDEMPOTENCY_MAX_KEYS).",
     () => deps.counts().unprotected,
   );
-  counter(
+  metrics.counter(
     "sluice_otlp_exemplars_dropped_total",
     "Exemplars of OTLP metrics, which are not kept.",
     () => deps.counts().exemplarsDropped,
   );
-  counter("sluice_events_durable_total", "Events flushed to the journal's disk.", () => deps.counts().durable);
-  counter(
-    "sluice_events_stored_total",
-    "Events confirmed by ClickHouse, what an earlier run left included.",
-    () => deps.pipeline.current().stored,
-  );
-  counter(
-    "sluice_events_dead_lettered_total",
-    "Events that ClickHouse refused and that were set aside.",
-    () => deps.pipeline.current().dead_lettered,
-  );
-  counters(
+  metrics.counter("sluice_events_durable_total", "Events flushed to the journal's disk.", () => deps.counts().durable);
+  metrics.counters(
     "sluice_events_rejected_total",
     "Events refused at the door, as far as they could be counted.",
     "reason",
     () => deps.counts().rejectedEvents,
   );
-  counters(
+  metrics.counters(
     "sluice_ingest_requests_rejected_total",
     "Requests with events that were refused.",
     "reason",
     () => deps.counts().rejected,
   );
-  counters(
+  metrics.counters(
     "sluice_access_refused_total",
     "Requests without a key, with a wrong one, or over its limit.",
     "reason",
@@ -147,56 +115,86 @@ export function createMetrics(deps: MetricsDeps, options: { readonly version: st
       ["sign_in_throttled", deps.refusals.signInThrottled],
     ],
   );
+  metrics.gauge(
+    "sluice_ring_bytes",
+    "Bytes in the ring between the HTTP thread and the writer.",
+    () => deps.ring().usedBytes,
+  );
+  metrics.gauge("sluice_ring_max_bytes", "RING_BYTES.", () => deps.ring().capacityBytes);
+}
 
-  gauge("sluice_events_pending", "Events that are durable and not yet stored.", () => deps.pipeline.current().pending);
-  gauge(
+/** From the journal to ClickHouse, and the disk below. */
+function addStorage(metrics: ReadMetrics, deps: MetricsDeps): void {
+  metrics.counter(
+    "sluice_events_stored_total",
+    "Events confirmed by ClickHouse, what an earlier run left included.",
+    () => deps.pipeline.current().stored,
+  );
+  metrics.counter(
+    "sluice_events_dead_lettered_total",
+    "Events that ClickHouse refused and that were set aside.",
+    () => deps.pipeline.current().dead_lettered,
+  );
+  metrics.gauge(
+    "sluice_events_pending",
+    "Events that are durable and not yet stored.",
+    () => deps.pipeline.current().pending,
+  );
+  metrics.gauge(
     "sluice_store_lag_seconds",
     "Age of the oldest event that is durable and not yet stored.",
     () => deps.pipeline.current().store_lag_seconds,
   );
-  gauge("sluice_journal_bytes", "Bytes of the journal on disk.", () => deps.pipeline.figures().journalBytes);
-  gauge("sluice_journal_max_bytes", "JOURNAL_MAX_BYTES.", () => deps.pipeline.figures().journalMaxBytes);
-  gauge("sluice_journal_segments", "Segments in the journal.", () => deps.pipeline.figures().segments);
-  gauge("sluice_ring_bytes", "Bytes in the ring between the HTTP thread and the writer.", () => deps.ring().usedBytes);
-  gauge("sluice_ring_max_bytes", "RING_BYTES.", () => deps.ring().capacityBytes);
-  gauge("sluice_dead_letters", "Dead letters on disk, of all runs.", () => deps.pipeline.figures().deadLetters);
-  counter("sluice_insert_retries_total", "Inserts that were tried again.", () => deps.pipeline.figures().retries);
-  counter(
+  metrics.gauge("sluice_journal_bytes", "Bytes of the journal on disk.", () => deps.pipeline.figures().journalBytes);
+  metrics.gauge("sluice_journal_max_bytes", "JOURNAL_MAX_BYTES.", () => deps.pipeline.figures().journalMaxBytes);
+  metrics.gauge("sluice_journal_segments", "Segments in the journal.", () => deps.pipeline.figures().segments);
+  metrics.gauge("sluice_dead_letters", "Dead letters on disk, of all runs.", () => deps.pipeline.figures().deadLetters);
+  metrics.counter(
+    "sluice_insert_retries_total",
+    "Inserts that were tried again.",
+    () => deps.pipeline.figures().retries,
+  );
+  metrics.counter(
     "sluice_retention_deleted_total",
     "Events deleted because they were past the retention of their type (RETENTION).",
     () => deps.sweep.deletedEvents,
   );
-  gauge("sluice_inserts_paused", "1 while inserts wait because the disk is nearly full (DISK_RESERVE).", () =>
+  metrics.gauge("sluice_inserts_paused", "1 while inserts wait because the disk is nearly full (DISK_RESERVE).", () =>
     deps.pipeline.figures().insertsPaused ? 1 : 0,
   );
-  gauge("sluice_disk_free_bytes", "Free on the disk of DATA_DIR.", () => deps.diskSpace().freeBytes);
-  gauge("sluice_disk_bytes", "Size of the disk of DATA_DIR.", () => deps.diskSpace().totalBytes);
-  gauge("sluice_ready", "1 while events can be accepted.", () =>
+  metrics.gauge("sluice_disk_free_bytes", "Free on the disk of DATA_DIR.", () => deps.diskSpace().freeBytes);
+  metrics.gauge("sluice_disk_bytes", "Size of the disk of DATA_DIR.", () => deps.diskSpace().totalBytes);
+  metrics.gauge("sluice_ready", "1 while events can be accepted.", () =>
     deps.pipeline.readiness().refusing.length === 0 ? 1 : 0,
   );
+}
+
+function addClickHouseState(registry: Registry, deps: MetricsDeps): void {
   new Gauge({
     name: "sluice_clickhouse_state",
     help: "1 for the state that ClickHouse is in.",
     labelNames: ["state"],
-    registers,
+    registers: [registry],
     collect() {
       const { clickhouse } = deps.pipeline.current();
       for (const state of clickhouseStates) this.set({ state }, state === clickhouse ? 1 : 0);
     },
   });
-  gauge("sluice_streams", "Open live streams.", () => deps.streams().streams);
-  counter("sluice_stream_updates_published_total", "Updates of the live view.", () => deps.streams().published);
-  counter(
+}
+
+function addStreams(metrics: ReadMetrics, deps: MetricsDeps): void {
+  metrics.gauge("sluice_streams", "Open live streams.", () => deps.streams().streams);
+  metrics.counter("sluice_stream_updates_published_total", "Updates of the live view.", () => deps.streams().published);
+  metrics.counter(
     "sluice_stream_updates_conflated_total",
     "Updates that a slow reader did not get because a newer one took their place.",
     () => deps.streams().conflated,
   );
-  new Gauge({ name: "sluice_build_info", help: "Version, as a label.", labelNames: ["version"], registers }).set(
-    { version: options.version },
-    1,
-  );
-  registry.registerMetric(new RequestHistogram(deps.requests));
+}
 
+/** Gives what has to be told of each stored batch. */
+function addInserts(registry: Registry): Metrics["stored"] {
+  const registers = [registry];
   const insertSeconds = new Histogram({
     name: "sluice_insert_duration_seconds",
     help: "Time of one insert, tries that failed included.",
@@ -214,14 +212,10 @@ export function createMetrics(deps: MetricsDeps, options: { readonly version: st
     help: "Bytes inserted, as RowBinary.",
     registers,
   });
-
-  return {
-    registry,
-    stored(batch) {
-      insertSeconds.observe(batch.insertMs / 1000);
-      batchRows.observe(batch.rows);
-      batchBytes.inc(batch.bytes);
-    },
+  return (batch) => {
+    insertSeconds.observe(batch.insertMs / 1000);
+    batchRows.observe(batch.rows);
+    batchBytes.inc(batch.bytes);
   };
 }
 
