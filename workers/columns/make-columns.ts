@@ -9,7 +9,7 @@ import type { ColumnRequest, MadeBlock, MadeColumns, RowSource } from "./protoco
 /** Pieces that one call writes; Linux takes 1,024. */
 const piecesPerWrite = 512;
 const blockSuffix = ".native";
-/** What is read at once: it stays in the processor's cache until it is in columns. */
+/** What is read from a segment at once. */
 const readBytes = 1 << 18;
 
 /** Reads the rows and makes their blocks. Keeps its memory, so that a batch does not need fresh one each time. */

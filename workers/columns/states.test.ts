@@ -185,7 +185,7 @@ describe("a batch by columns", () => {
 
   test("is not made of bytes that are not its rows", () => {
     const rows = encode([{ device_id: "a", event_type: "t", timestamp: nowMs, metadata: { a: "b" } }]);
-    for (const bytes of [rows.slice(0, -1), Buffer.concat([rows, rows])]) {
+    for (const bytes of [rows.slice(0, -1), rows.slice(0, 20), Buffer.concat([rows, rows]), Buffer.alloc(100, 0xff)]) {
       expect(() => maker.make([bytes], 1, true)).toThrow(TruncatedRowError);
     }
     expect(() => maker.make([rows], 2, true)).toThrow(TruncatedRowError);

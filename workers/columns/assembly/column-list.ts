@@ -1,4 +1,4 @@
-/** What the module has made: for each column where its bytes are, and how many. Its reader has the same list (../converter.ts). */
+/** What the module has made: for each column where its bytes are, and how many. ../batch-blocks.ts has the same list. */
 export const eventTimestamps: u32 = 0;
 export const eventReceived: u32 = 1;
 export const eventDevices: u32 = 2;

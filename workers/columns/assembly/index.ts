@@ -1,6 +1,6 @@
 /**
- * Makes the rows of a batch (RowBinary, contract/row.ts) into the columns of three blocks. ../converter.ts is its only user: `begin`, `input` and `read`
- * until all rows are in, `finish`, then the columns are at `table`.
+ * Makes the rows of a batch (RowBinary, contract/row.ts) into the columns of three blocks. Its only user is ../batch-blocks.ts:
+ * `begin`, then `input` and `read` until all rows are in, then `finish`; after that the columns are at `table`.
  */
 import { table as columnTable } from "./column-list";
 import { orderDevices } from "./device-order";
