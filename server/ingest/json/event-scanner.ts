@@ -51,7 +51,7 @@ export interface Circumstances {
  * Reads events straight from a body's bytes into rows, in WebAssembly (`assembly/`), as long as they are everyday ones: known
  * fields, each once, strings without escapes, a device id in ASCII. At anything else it says `doubt`, and the caller begins again
  * with `JSON.parse` and the schema, which alone refuse. What it takes, they take, with the same meaning: event-scanner.test.ts
- * compares the two on anything. Its memory, 2 MB, is fixed: longer bodies are read in several steps.
+ * compares the two on anything. Its memory, 1.6 MB, is fixed: longer bodies are read in several steps.
  *
  * @example
  * scanner.open(body, false, circumstances);
