@@ -1,5 +1,5 @@
 /**
- * Measures the dashboard on the real service with a simulated fleet: an outage, a steady quarter of an hour, first loads, Lighthouse.
+ * Measures the dashboard on the real service with a simulated fleet: an outage, first loads, a steady while, Lighthouse.
  * Not part of the suite, because its figures mean something only on a machine that does nothing else.
  *
  *   bun tests/browser/measure/run.ts --seconds 600 --lighthouse /tmp/lighthouse
