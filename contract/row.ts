@@ -33,8 +33,12 @@ export class LoneSurrogateError extends Error {}
 
 /** The time of the event whose row begins at `at`, in epoch milliseconds. */
 export function rowTimeMs(bytes: Uint8Array, at: number): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, 8);
-  return view.getInt32(4, true) * two32 + view.getUint32(0, true);
+  return viewedTimeMs(new DataView(bytes.buffer, bytes.byteOffset + at, 8), 0);
+}
+
+/** The same where many rows are looked at. */
+export function viewedTimeMs(rows: DataView, at: number): number {
+  return rows.getInt32(at + 4, true) * two32 + rows.getUint32(at, true);
 }
 
 /**

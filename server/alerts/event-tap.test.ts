@@ -4,6 +4,7 @@ import type { Condition } from "../../contract/alerts.ts";
 import { hashDeviceId } from "../../contract/row.ts";
 import { compileRule } from "./evaluation/compiled-rule.ts";
 import { Evaluator } from "./evaluation/evaluator.ts";
+import { passed } from "./evaluation/subject-table.ts";
 import { EventTap } from "./event-tap.ts";
 
 const startMs = Date.UTC(2026, 0, 1);
@@ -42,10 +43,11 @@ function stage(tap: EventTap, { device, atMs, value }: Step): void {
   const [hashA, hashB] = hashDeviceId(deviceId);
   const rules = tap.typeRules(1, "t");
   if (rules === undefined) throw new Error("no rules");
-  const slot = rules.subjects.locate(hashA, hashB);
+  const { subjects } = rules;
   const isQuiet = value >= rules.quietFrom && value <= rules.quietTo;
-  if (slot !== -1 && isQuiet && rules.subjects.passQuietly(slot, startMs + atMs)) return;
-  const subject = slot === -1 ? tap.introduce(rules, hashA, hashB, deviceId, {}) : rules.subjects.at(slot);
+  const slot = isQuiet ? subjects.passQuietly(hashA, hashB, startMs + atMs) : subjects.locate(hashA, hashB);
+  if (slot === passed) return;
+  const subject = slot === -1 ? tap.introduce(rules, hashA, hashB, deviceId, {}) : subjects.at(slot);
   if (subject !== undefined) tap.push(rules, subject, startMs + atMs, value, null);
 }
 

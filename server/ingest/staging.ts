@@ -7,11 +7,14 @@ import {
   rowDeviceOffset,
   rowTimeMs,
   type ScannedEvent,
+  viewedTimeMs,
 } from "../../contract/row.ts";
 import { createRetentionLookup, type Retention, shortestDays } from "../../ddl/retention.ts";
 import type { WriterClient } from "../../workers/client.ts";
 import { fileHeaderBytes, frameHeaderBytes } from "../../workers/journal/frame.ts";
 import type { IngestPrincipal } from "../access/access.ts";
+import type { TypeRules } from "../alerts/evaluation/evaluator.ts";
+import { passed } from "../alerts/evaluation/subject-table.ts";
 import type { Tap } from "../alerts/event-tap.ts";
 import { Refusal } from "../http/refusal.ts";
 import type { Aggregator } from "../live-view/aggregator.ts";
@@ -86,6 +89,8 @@ export class Staging {
   #overflow = false;
   #watching = false;
   #tapping = false;
+  /** Of the types of the events at hand, by the scanner's numbers. */
+  readonly #typeRules: (TypeRules | undefined)[] = [];
   #watched: StoredEvent[] = [];
   /** Bytes that found no room in the journal when one was last asked for; 0 once some did. */
   #unplacedBytes = 0;
@@ -307,15 +312,23 @@ export class Staging {
 
   /** `before`: where their rows begin in the encoder. */
   #tapScanned(events: ScannedEvents, indexes: Int32Array, before: number): void {
-    const { count, rowStarts, types, values, hashesA, hashesB } = events;
-    const rows = this.#encoder.bytes();
+    const { count, rowStarts, types, values, hashesA, hashesB, metTypes, metTypeCount } = events;
+    const rulesOf = this.#typeRules;
+    let isAny = false;
+    for (let met = 0; met < metTypeCount; met++) {
+      const type = metTypes[met] as number;
+      rulesOf[type] = this.#deps.tap.typeRules(indexes[type] as number, events.typeName(type));
+      isAny ||= rulesOf[type] !== undefined;
+    }
+    if (!isAny) return;
+    const bytes = this.#encoder.bytes();
+    const rows = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = 0; at < count; at++) {
-      const type = types[at] as number;
-      const typeIndex = indexes[type] as number;
+      const rules = rulesOf[types[at] as number];
+      if (rules === undefined) continue;
       const rowStart = before + (rowStarts[at] as number);
-      const timeMs = rowTimeMs(rows, rowStart);
-      const [hashA, hashB] = [hashesA[at] as number, hashesB[at] as number];
-      this.#tap(typeIndex, events.typeName(type), timeMs, values[at] as number, rowStart, hashA, hashB);
+      const timeMs = viewedTimeMs(rows, rowStart);
+      this.#tapUnder(rules, timeMs, values[at] as number, rowStart, hashesA[at] as number, hashesB[at] as number);
     }
   }
 
@@ -338,14 +351,18 @@ export class Staging {
     hashA: number,
     hashB: number,
   ): void {
+    const rules = this.#deps.tap.typeRules(typeIndex, type);
+    if (rules !== undefined) this.#tapUnder(rules, timeMs, value, rowStart, hashA, hashB);
+  }
+
+  #tapUnder(rules: TypeRules, timeMs: number, value: number, rowStart: number, hashA: number, hashB: number): void {
     const { tap } = this.#deps;
-    const rules = tap.typeRules(typeIndex, type);
-    if (rules === undefined) return;
     const { subjects } = rules;
-    const slot = subjects.locate(hashA, hashB);
+    const isQuiet = !rules.needsText && value >= rules.quietFrom && value <= rules.quietTo;
+    const slot = isQuiet ? subjects.passQuietly(hashA, hashB, timeMs) : subjects.locate(hashA, hashB);
+    if (slot === passed) return;
     if (slot !== -1 && !rules.needsText) {
-      const isQuiet = value >= rules.quietFrom && value <= rules.quietTo && subjects.passQuietly(slot, timeMs);
-      if (!isQuiet) tap.push(rules, subjects.at(slot), timeMs, value, null);
+      tap.push(rules, subjects.at(slot), timeMs, value, null);
       return;
     }
     const event = decodeRow(new RowBinaryReader(this.#encoder.bytes(), rowStart));

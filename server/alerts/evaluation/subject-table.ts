@@ -25,6 +25,8 @@ const loudWord = 3;
 const clockDouble = 2;
 const doubles = words / 2;
 const alarmBit = 0x80000000;
+/** What `passQuietly` says of an event that is done with. */
+export const passed = -2;
 
 /**
  * Subjects by the two hashes of their device: open addressing, one cache line a look. A device that is quiet (no alarm, nothing on its
@@ -65,12 +67,25 @@ export class SubjectTable {
     return slot === -1 ? undefined : this.at(slot);
   }
 
-  /** A value within every threshold: true when there is nothing to decide. An older event than the newest is for others to judge. */
-  passQuietly(slot: number, timeMs: number): boolean {
-    const clock = slot * doubles + clockDouble;
-    if (this.#words[slot * words + loudWord] !== 0 || timeMs < (this.#doubles[clock] as number)) return false;
-    this.#doubles[clock] = timeMs;
-    return true;
+  /**
+   * A value within every threshold: `passed` when there is nothing to decide, else the device's slot, or -1 when it has none. An older
+   * event than the newest is for others to judge. One function, since it is called for every event under a rule.
+   */
+  passQuietly(hashA: number, hashB: number, timeMs: number): number {
+    const table = this.#words;
+    const mask = this.#mask;
+    let slot = mixed(hashA, hashB) & mask;
+    for (;;) {
+      const at = slot * words;
+      if (table[at] === hashA && table[at + hashBWord] === hashB && table[at + placeWord] !== 0) {
+        const clock = slot * doubles + clockDouble;
+        if (table[at + loudWord] !== 0 || timeMs < (this.#doubles[clock] as number)) return slot;
+        this.#doubles[clock] = timeMs;
+        return passed;
+      }
+      if (table[at + placeWord] === 0) return -1;
+      slot = (slot + 1) & mask;
+    }
   }
 
   /** An event is on its way to a decision. */

@@ -1,7 +1,7 @@
 import { hashDeviceId, RowBinaryReader } from "../../../contract/row.ts";
 import type { HeardBefore } from "../center/heard-before.ts";
 import type { Evaluator, Metadata, TypeRules } from "../evaluation/evaluator.ts";
-import type { Subject } from "../evaluation/subject-table.ts";
+import { passed, type Subject } from "../evaluation/subject-table.ts";
 
 export interface JournalReaderDeps {
   readonly evaluator: Evaluator;
@@ -60,10 +60,10 @@ function pass(
 ): void {
   const { subjects } = rules;
   const [hashA, hashB] = hashDeviceId(event.deviceId);
-  const slot = subjects.locate(hashA, hashB);
   const { timeMs, atMs, value, text } = event;
-  const isWithin = value >= rules.quietFrom && value <= rules.quietTo;
-  if (slot !== -1 && !rules.needsText && isWithin && subjects.passQuietly(slot, timeMs)) return;
+  const isWithin = !rules.needsText && value >= rules.quietFrom && value <= rules.quietTo;
+  const slot = isWithin ? subjects.passQuietly(hashA, hashB, timeMs) : subjects.locate(hashA, hashB);
+  if (slot === passed) return;
   let subject: Subject;
   if (slot !== -1) subject = subjects.at(slot);
   else {
