@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import { severities } from "../../contract/alerts.ts";
+import { ReadMetrics } from "../ops/read-metrics.ts";
 import type { AlertFigures } from "./center/figures.ts";
 import type { LiveAlerts } from "./open-alerts.ts";
 
@@ -20,14 +21,10 @@ const counters = [
 /** What /metrics says of the alerts. Read when asked. */
 export function addAlertMetrics(registry: Registry, alerts: Pick<LiveAlerts, "figures" | "isDeciding">): void {
   const registers = [registry];
-  new Gauge({
-    name: "sluice_alerts_deciding",
-    help: "1: this instance decides on alerts. Of several instances one does.",
-    registers,
-    collect() {
-      this.set(alerts.isDeciding() ? 1 : 0);
-    },
-  });
+  const metrics = new ReadMetrics(registry);
+  metrics.gauge("sluice_alerts_deciding", "1: this instance decides on alerts. Of several instances one does.", () =>
+    alerts.isDeciding() ? 1 : 0,
+  );
   new Gauge({
     name: "sluice_alerts_firing",
     help: "Alarms that fire, recover or are stale.",
@@ -38,16 +35,7 @@ export function addAlertMetrics(registry: Registry, alerts: Pick<LiveAlerts, "fi
       for (const severity of severities) this.set({ severity }, firing[severity]);
     },
   });
-  for (const [name, help, figure] of gauges) {
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(alerts.figures()[figure]);
-      },
-    });
-  }
+  for (const [name, help, figure] of gauges) metrics.gauge(name, help, () => alerts.figures()[figure]);
   for (const [name, help, figure] of counters) {
     new Counter({
       name,
