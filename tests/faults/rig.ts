@@ -67,9 +67,9 @@ export interface Rig {
 
 const openRigs = new Set<Rig>();
 
-/** For a campaign that is interrupted: nothing that it started may stay. */
+/** For a campaign that is interrupted: nothing that it started or mounted may stay. */
 export async function stopOpenRigs(): Promise<void> {
-  await Promise.all([...openRigs].map((rig) => rig.stop()));
+  await Promise.all([...openRigs].map((rig) => rig.stop().then(() => rig.remove())));
 }
 
 export async function createRig(options: RigOptions): Promise<Rig> {
