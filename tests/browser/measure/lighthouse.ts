@@ -40,17 +40,21 @@ function lostPoints(report: Report): string[] {
   );
 }
 
-async function audit(url: string, directory: string, file: string): Promise<Report> {
+async function audit(url: string, directory: string, file: string, attempts = 3): Promise<Report> {
   const lighthouse = Bun.spawn(
     [
       "node",
       join(directory, "node_modules/lighthouse/cli/index.js"),
       url,
       ...["--quiet", "--output=json", `--output-path=${file}`, `--only-categories=${categories.join(",")}`],
-      "--chrome-flags=--headless=new --no-sandbox --disable-gpu",
+      // Without a window of a phone's size a headless Chromium may paint nothing.
+      "--chrome-flags=--headless=new --no-sandbox --disable-gpu --window-size=412,823",
     ],
     { env: { ...process.env, CHROME_PATH: chromiumPath }, stdout: "ignore", stderr: "inherit" },
   );
-  if ((await lighthouse.exited) !== 0) throw new Error(`Lighthouse ended with ${lighthouse.exitCode} on ${url}`);
+  if ((await lighthouse.exited) !== 0) {
+    if (attempts > 1) return audit(url, directory, file, attempts - 1);
+    throw new Error(`Lighthouse ended with ${lighthouse.exitCode} on ${url}`);
+  }
   return JSON.parse(readFileSync(file, "utf8")) as Report;
 }
