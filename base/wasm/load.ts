@@ -12,10 +12,17 @@ export function loadAssembly<Exports>(
   module: URL,
   imports: Readonly<Record<string, (...numbers: number[]) => number>> = {},
 ): Exports & { readonly memory: WebAssembly.Memory } {
+  requireAssembly(module);
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(fileURLToPath(module))), {
+    env: { abort, ...imports },
+  });
+  return instance.exports as Exports & { readonly memory: WebAssembly.Memory };
+}
+
+/** For who needs the module later, or on another thread, and should not start without it. */
+export function requireAssembly(module: URL): void {
   const path = fileURLToPath(module);
   if (!existsSync(path)) throw new Error(`${path} is missing; \`npm run build\` makes it`);
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(path)), { env: { abort, ...imports } });
-  return instance.exports as Exports & { readonly memory: WebAssembly.Memory };
 }
 
 /** What AssemblyScript calls when memory cannot grow. The place is a line of its source. */

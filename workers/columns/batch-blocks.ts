@@ -67,7 +67,7 @@ const columnNames = [
 
 type Columns = Readonly<Record<(typeof columnNames)[number], Uint8Array>>;
 
-const moduleUrl = new URL("./assembly/index.wasm", import.meta.url);
+export const moduleUrl = new URL("./assembly/index.wasm", import.meta.url);
 /** What the module takes in at once: small enough to stay in the processor's cache until it is in columns. */
 const pieceBytes = 1 << 18;
 /** A module's memory never shrinks; one with more than this is let go after its batch. */

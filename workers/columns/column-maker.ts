@@ -1,4 +1,6 @@
+import { requireAssembly } from "../../base/wasm/load.ts";
 import type { BatchPart } from "../journal/journal.ts";
+import { moduleUrl } from "./batch-blocks.ts";
 import { prepareBlockDirectory } from "./make-columns.ts";
 import type { ColumnReply, ColumnRequest, MadeColumns, RowSource } from "./protocol.ts";
 
@@ -25,8 +27,9 @@ export async function sourceOf({ batch, range }: BatchPart): Promise<RowSource> 
   return { kind: "bytes", chunks };
 }
 
-/** Starts the thread with the first batch. One that breaks fails what waits for it; the next batch gets another. */
+/** Starts the thread with the first batch, and looks at once whether it could. One that breaks fails what waits for it; the next batch gets another. */
 export function createColumnMaker(): ColumnMaker {
+  requireAssembly(moduleUrl);
   const waiting = new Map<number, PromiseWithResolvers<MadeColumns>>();
   const prepared = new Set<string>();
   let worker: Worker | undefined;
