@@ -43,7 +43,7 @@ export async function alerts(args: readonly string[]): Promise<number> {
   if (values.help) return say(help);
   const needsFile = action === "test" || action === "validate";
   if (!["list", "rules", "test", "validate"].includes(action)) {
-    return complain(`alerts ${action}: allowed is list, rules, test or validate`, 2);
+    return complain(`alerts: use list, rules, test or validate, not ${action}`, 2);
   }
   if ((file !== undefined) !== needsFile || more.length > 0) {
     return complain(`alerts ${action}: ${needsFile ? "one FILE is needed" : "no more words are allowed"}`, 2);

@@ -70,7 +70,7 @@ export async function deadLetters(args: readonly string[]): Promise<number> {
       }
     }
     default:
-      return complain(`${command}: allowed is summary, list, show or replay`);
+      return complain(`dead-letters: use summary, list, show or replay, not ${command}`);
   }
 }
 

@@ -15,7 +15,7 @@ export function journal(args: readonly string[]): number {
   });
   if (values.help) return say(help);
   if (positionals.length !== 1 || positionals[0] !== "check") {
-    process.stderr.write("journal: allowed is check\n");
+    process.stderr.write("journal: use check\n");
     return 2;
   }
   return verifyJournal(parseConfig(process.env).storage.dataDirectory);

@@ -22,7 +22,7 @@ export function keys(args: readonly string[]): number {
   const [action, file, name, ...more] = positionals;
   if (values.help) return say(help);
   if (action !== "list" && action !== "rotate" && action !== "remove") {
-    return complain(`keys: ${action ?? "nothing"} is given; allowed is list, rotate or remove`);
+    return complain(`keys: use list, rotate or remove, not ${action ?? "nothing"}`);
   }
   if (file === undefined || (action === "list") !== (name === undefined) || more.length > 0) {
     return complain(`keys ${action}: ${action === "list" ? "FILE is" : "FILE and NAME are"} needed`);

@@ -100,7 +100,12 @@ function refuseOtherMethods(app: AnyElysia): void {
 function methodNotAllowed(methods: readonly string[]): Response {
   const all = methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]));
   const allowed = [...new Set(all)].join(", ");
-  return errorResponse("method_not_allowed", `allowed is ${allowed}`, undefined, { Allow: allowed });
+  return errorResponse(
+    "method_not_allowed",
+    `the method must be ${allowed.replace(/, ([^,]*)$/, " or $1")}`,
+    undefined,
+    { Allow: allowed },
+  );
 }
 
 /** The app's type, for typed clients. @public */

@@ -32,7 +32,7 @@ test("an absent option has its fallback, a given one its value", () => {
 test("a wrong value is refused in one line that names option, value and what is allowed", () => {
   expect(parseArguments(["--count", "11"], program)).toEqual({
     kind: "wrong",
-    message: '--count "11": allowed is 1 to 10',
+    message: '--count "11": not allowed; use 1 to 10',
   });
   for (const argv of [["--unknown", "1"], ["stray"], ["--count"], ["--json=1"]]) {
     const parsed = parseArguments(argv, program);

@@ -65,7 +65,7 @@ export function parseArguments<O extends Options>(argv: readonly string[], progr
     } else if (typeof text === "string") {
       const value = option.parse(text);
       if (value === undefined) {
-        return { kind: "wrong", message: `--${name} ${JSON.stringify(text)}: allowed is ${option.allowed}` };
+        return { kind: "wrong", message: `--${name} ${JSON.stringify(text)}: not allowed; use ${option.allowed}` };
       }
       values[name] = value;
     } else {

@@ -117,6 +117,6 @@ test.each(["device", "simulate"] as const)(
     const help = await outcome(start(name, ["--help"]));
     expect([help.code, help.out.includes("--url")]).toEqual([0, true]);
     const wrong = await outcome(start(name, ["--seconds", "soon"]));
-    expect([wrong.code, wrong.err]).toEqual([2, '--seconds "soon": allowed is a number of seconds from 0.1\n']);
+    expect([wrong.code, wrong.err]).toEqual([2, '--seconds "soon": not allowed; use a number of seconds from 0.1\n']);
   },
 );

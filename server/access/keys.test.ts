@@ -40,10 +40,10 @@ describe("a list of keys", () => {
     ["a:one:", "prefix"],
     ["__proto__ :s", "a name"],
     ["a:one,", "a name"],
-    ["one-without-a-name", "key 1: allowed is name:secret"],
-    ["a:two,one-without-a-name", "key 2: allowed is name:secret"],
-    ["one:", "key 1: allowed is name:secret"],
-    ["one:with its näme behind it", "key 1: allowed is name:secret"],
+    ["one-without-a-name", "key 1 must be name:secret"],
+    ["a:two,one-without-a-name", "key 2 must be name:secret"],
+    ["one:", "key 1 must be name:secret"],
+    ["one:with its näme behind it", "key 1 must be name:secret"],
   ])("%p is refused, and the reason tells no secret", (text, reason) => {
     const parsed = parseKeys(text, "list", true);
     if (parsed.ok) throw new Error("taken");

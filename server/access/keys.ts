@@ -38,11 +38,11 @@ export function parseKeys(text: string, form: "list" | "file", allowPrefix: bool
       return refuse(`${place}: a name has 1 to 64 letters, digits, dots, dashes or underscores`);
     if (!secretPattern.test(secret)) {
       return refuse(
-        `${place}: allowed is name:secret; a secret has 1 to 256 printable ASCII characters without space, comma and colon`,
+        `${place} must be name:secret; a secret has 1 to 256 printable ASCII characters without space, comma and colon`,
       );
     }
     const whose = `${place} (${name})`;
-    if (rest.length > 0 && !allowPrefix) return refuse(`${whose}: allowed is name:secret`);
+    if (rest.length > 0 && !allowPrefix) return refuse(`${whose} must be name:secret`);
     const prefix = rest.length === 0 ? null : rest.join(":");
     if (prefix !== null && (prefix === "" || prefix.length > prefixMaxCharacters)) {
       return refuse(`${whose}: a device prefix has 1 to ${prefixMaxCharacters} characters`);

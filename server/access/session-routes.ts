@@ -31,7 +31,7 @@ export function createSessionRoutes(deps: {
       async ({ request }) => {
         // A page of another site can have a form sent here, but not as JSON.
         if (!/^application\/json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
-          return errorResponse("unsupported_media_type", "Content-Type: allowed is application/json");
+          return errorResponse("unsupported_media_type", "Content-Type must be application/json");
         }
         const declared = request.headers.get("content-length");
         if (declared === null || Number(declared) > bodyMaxBytes) {

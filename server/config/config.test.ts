@@ -71,7 +71,7 @@ describe("configuration", () => {
     }
     const [name, value] = Object.entries(environment)[0] as [string, string];
     expect(message).toStartWith(`${name}=${value}: `);
-    expect(message).toContain("allowed is");
+    expect(message).toContain("not allowed");
     expect(message).not.toContain("\n");
   });
 

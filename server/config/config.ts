@@ -24,7 +24,9 @@ function parseSetting({ variable, fallback, kind, secret }: Setting<unknown>, en
   const given = environment[variable] || fallback;
   const value = kind.parse(given);
   if (value !== undefined) return value;
-  throw new ConfigError(`${variable}=${secret ? "********" : withoutCredentials(given)}: allowed is ${kind.allowed}`);
+  throw new ConfigError(
+    `${variable}=${secret ? "********" : withoutCredentials(given)}: not allowed; use ${kind.allowed}`,
+  );
 }
 
 /** A value that was read into parts keeps its text. */

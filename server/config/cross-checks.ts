@@ -22,41 +22,40 @@ function checkExposure({ access, listen }: Config): void {
   const open = access.ingestKeys === "" || access.viewerKeys === "";
   if (!open || listen.allowAnonymous || isLoopback(listen.host)) return;
   throw new ConfigError(
-    `HOST=${listen.host}: without INGEST_KEYS and VIEWER_KEYS allowed is a loopback address, or any with ALLOW_ANONYMOUS=1`,
+    `HOST=${listen.host}: not allowed without INGEST_KEYS and VIEWER_KEYS; use a loopback address, or ALLOW_ANONYMOUS=1`,
   );
 }
 
 function checkRole({ listen, redis }: Config): void {
   if (listen.role === "all" || redis.url !== null) return;
-  throw new ConfigError(`ROLE=${listen.role}: allowed is all, as REDIS_URL is not set`);
+  throw new ConfigError(`ROLE=${listen.role}: not allowed without REDIS_URL; use all`);
 }
 
 function checkSmtp({ alerts }: Config): void {
   if (alerts.smtpUrl === null || alerts.smtpFrom !== "") return;
-  throw new ConfigError("SMTP_FROM=: allowed is an e-mail address, as SMTP_URL is set");
+  throw new ConfigError("SMTP_FROM=: not allowed with SMTP_URL; use an e-mail address");
 }
 
 function checkBackup({ backup, storage, clickHouse, redis }: Config): void {
   if (backup.root === "") return;
-  const refuse = (allowed: string): never => {
-    throw new ConfigError(`BACKUP_DIR=${backup.root}: ${allowed}`);
+  const refuse = (why: string): never => {
+    throw new ConfigError(`BACKUP_DIR=${backup.root}: not allowed${why}`);
   };
   const inside = relative(resolve(storage.dataDirectory), resolve(backup.root));
-  if (!inside.startsWith("..")) refuse("allowed is a directory outside of DATA_DIR");
-  if (clickHouse.urls || clickHouse.host !== "")
-    refuse("allowed is none, as CLICKHOUSE_URL is set: back up that server");
-  if (redis.url !== null) refuse("allowed is none, as REDIS_URL is set: back up Redis and ClickHouse");
+  if (!inside.startsWith("..")) refuse("; use a directory outside of DATA_DIR");
+  if (clickHouse.urls || clickHouse.host !== "") refuse(" with CLICKHOUSE_URL; back up that server");
+  if (redis.url !== null) refuse(" with REDIS_URL; back up Redis and ClickHouse");
 }
 
 function checkTls({ tls }: Config): void {
   if ((tls.certFile === "") === (tls.keyFile === "")) return;
-  throw new ConfigError(`TLS_CERT=${tls.certFile}: allowed is TLS_CERT and TLS_KEY both set, or neither`);
+  throw new ConfigError(`TLS_CERT=${tls.certFile}: not allowed; set both TLS_CERT and TLS_KEY, or neither`);
 }
 
 function clickHouseUrls({ clickHouse: { urls, host, port } }: Config): readonly string[] | null {
   if (urls || host === "") return urls;
   const url = `http://${host}:${port}`;
-  if (!URL.canParse(url)) throw new ConfigError(`CLICKHOUSE_HOST=${host}: allowed is a host name`);
+  if (!URL.canParse(url)) throw new ConfigError(`CLICKHOUSE_HOST=${host}: not allowed; use a host name`);
   return [url];
 }
 
@@ -64,7 +63,7 @@ function clickHouseUrls({ clickHouse: { urls, host, port } }: Config): readonly 
 function ringBytes({ limits }: Config, environment: Environment): number {
   const given = environment.RING_BYTES;
   const refuse = (allowed: string): never => {
-    throw new ConfigError(`RING_BYTES=${given}: allowed is ${allowed}`);
+    throw new ConfigError(`RING_BYTES=${given}: not allowed; use ${allowed}`);
   };
   if (!Number.isInteger(Math.log2(limits.ringBytes))) return refuse(limitsGroup.settings.ringBytes.kind.allowed);
   const needed = maxFrameBytes(limits) * 2;

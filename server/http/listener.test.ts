@@ -26,7 +26,7 @@ describe("listening", () => {
     const port = Number(first.url.port);
     try {
       expect(() => listen({ port })).toThrow(
-        new ConfigError(`PORT=${port}: another program has it; allowed is a free port`),
+        new ConfigError(`PORT=${port}: taken by another program; use a free port`),
       );
     } finally {
       await first.stop();
@@ -35,7 +35,7 @@ describe("listening", () => {
 
   test("an address of another machine is refused by name", () => {
     expect(() => listen({ hostname: "192.0.2.7" })).toThrow(
-      new ConfigError("HOST=192.0.2.7: allowed is an address of this machine"),
+      new ConfigError("HOST=192.0.2.7: not allowed; use an address of this machine"),
     );
   });
 

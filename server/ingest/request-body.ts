@@ -55,7 +55,7 @@ export function createBodyReader(options: BodyOptions): BodyReader {
       // An empty header says as little as none.
       const encoding = headers.get("content-encoding")?.trim().toLowerCase() || "identity";
       if (encoding !== "identity" && encoding !== "gzip" && encoding !== "zstd") {
-        return new Refusal("unsupported_encoding", `Content-Encoding: ${encoding}: allowed is gzip or zstd`);
+        return new Refusal("unsupported_encoding", `Content-Encoding must be gzip or zstd, not ${encoding}`);
       }
       const declared = headers.get("content-length");
       if (declared !== null && Number(declared) > maxBytes) return tooLarge;

@@ -25,7 +25,7 @@ export function openDataDirectory(given: string): DataDirectory {
     mkdirSync(path, { recursive: true });
   } catch (error) {
     const why = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    throw new ConfigError(`DATA_DIR=${given}: cannot be made (${why}); allowed is a directory`);
+    throw new ConfigError(`DATA_DIR=${given}: cannot be made (${why}); use another directory`);
   }
   const lock = lockDirectory(path);
   if (!lock.ok) throw new ConfigError(`DATA_DIR=${given}: ${lock.reason}`);

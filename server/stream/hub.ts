@@ -243,7 +243,7 @@ class Hub implements StreamHub {
 
   #refusal({ method }: Request, viewer: string): Response | null {
     if (method !== "GET" && method !== "HEAD") {
-      return errorResponse("method_not_allowed", "allowed is GET, HEAD", undefined, { Allow: "GET, HEAD" });
+      return errorResponse("method_not_allowed", "the method must be GET or HEAD", undefined, { Allow: "GET, HEAD" });
     }
     if (this.#stopped) return errorResponse("shutting_down", "the service is shutting down");
     const { streamsMax, streamsPerViewerMax } = this.#options;

@@ -11,10 +11,10 @@ export function parseStreamParameters(
     return errorResponse("invalid_parameter", `${unknown.slice(0, 64)}: ${known}`);
   }
   const limit = parseLimit(query.get("limit"));
-  if (limit === null) return errorResponse("invalid_parameter", `limit: allowed is 1 to ${limits.streamTypesMax}`);
+  if (limit === null) return errorResponse("invalid_parameter", `limit must be between 1 and ${limits.streamTypesMax}`);
   const deviceId = query.get("device");
   if (deviceId !== null && (deviceId === "" || isLonger(deviceId, limits.deviceIdCharacters))) {
-    return errorResponse("invalid_parameter", `device: allowed are 1 to ${limits.deviceIdCharacters} characters`);
+    return errorResponse("invalid_parameter", `device must have 1 to ${limits.deviceIdCharacters} characters`);
   }
   return { limit, deviceId };
 }

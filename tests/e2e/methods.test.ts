@@ -38,7 +38,7 @@ test("/ingest is a route like the others: it says that it takes POST, and nothin
     const response = await fetch(`${service.url}/ingest`, { method });
     expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "POST"]);
     expect(await response.text()).toBe(
-      method === "HEAD" ? "" : '{"error":{"code":"method_not_allowed","message":"allowed is POST"}}',
+      method === "HEAD" ? "" : '{"error":{"code":"method_not_allowed","message":"the method must be POST"}}',
     );
   }
 });
@@ -49,7 +49,10 @@ test.each(Object.entries(routes))("%s says which methods it takes: %s", async (p
     const response = await fetch(service.url + path, { method });
     expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, allowed]);
     const { error } = (await response.json()) as ErrorAnswer;
-    expect(error).toEqual({ code: "method_not_allowed", message: `allowed is ${allowed}` });
+    expect(error).toEqual({
+      code: "method_not_allowed",
+      message: `the method must be ${allowed.replace(/, ([^,]*)$/, " or $1")}`,
+    });
   }
 });
 

@@ -31,7 +31,8 @@ if (FAULT_CLOCK) {
 
 if (SABOTAGE) {
   const sabotage = sabotages.find(({ name }) => name === SABOTAGE);
-  if (!sabotage) throw new Error(`SABOTAGE=${SABOTAGE}: allowed is ${sabotages.map(({ name }) => name).join(", ")}`);
+  if (!sabotage)
+    throw new Error(`SABOTAGE=${SABOTAGE}: not allowed; use ${sabotages.map(({ name }) => name).join(", ")}`);
   plugin({
     name: `sabotage ${SABOTAGE}`,
     setup(build) {
