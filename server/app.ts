@@ -4,7 +4,7 @@ import { staticPlugin } from "@elysiajs/static";
 import { type AnyElysia, Elysia } from "elysia";
 import type { Log } from "../base/log.ts";
 import type { Access } from "./access/access.ts";
-import { errorResponse } from "./http/errors.ts";
+import { errorResponse, internalError } from "./http/errors.ts";
 import { requestIdOf } from "./http/request-id.ts";
 
 export interface AppDeps {
@@ -36,7 +36,7 @@ export async function createApp(deps: AppDeps) {
       request_id: requestIdOf(request),
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
-    return errorResponse("internal", "this is our fault; the log has the details");
+    return internalError();
   });
   for (const controller of deps.publicControllers) app.use(controller);
   refuseOtherMethods(app);

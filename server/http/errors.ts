@@ -17,3 +17,7 @@ export function errorResponse(
     headers: { ...(status === 503 ? { "Retry-After": retryAfterSeconds } : {}), ...headers },
   });
 }
+
+/** A bug of ours. The response carries the request's id, and the log has the error under it. */
+export const internalError = (): Response =>
+  errorResponse("internal", "Internal error. Quote X-Request-Id when you report it.");

@@ -95,8 +95,7 @@ function namingTheSetting<T>({ hostname, port }: Pick<ListenerOptions, "hostname
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (code === "EADDRINUSE") throw new ConfigError(`PORT=${port}: taken by another program; use a free port`);
-    if (code === "EACCES")
-      throw new ConfigError(`PORT=${port}: not allowed; use a port that this user may listen on`);
+    if (code === "EACCES") throw new ConfigError(`PORT=${port}: not allowed; use a port that this user may listen on`);
     if (code === "EADDRNOTAVAIL" || code === "EINVAL") {
       throw new ConfigError(`HOST=${hostname}: not allowed; use an address of this machine`);
     }

@@ -9,7 +9,7 @@ import { createRingMemory } from "../../workers/ring/ring.ts";
 import type { AccessControl } from "../access/access.ts";
 import { addAlertMetrics } from "../alerts/metrics.ts";
 import type { Config } from "../config/groups.ts";
-import { errorResponse } from "../http/errors.ts";
+import { internalError } from "../http/errors.ts";
 import { RequestFigures } from "../http/request-metrics.ts";
 import { addMqttMetrics } from "../ingest/mqtt/metrics.ts";
 import type { Store } from "../store/store.ts";
@@ -111,6 +111,6 @@ function createFailure(log: Log): Parts["failed"] {
     log("error", "a request failed", {
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
-    return errorResponse("internal", "this is our fault; the log has the details");
+    return internalError();
   };
 }

@@ -1,6 +1,6 @@
 import { type AnyElysia, Elysia } from "elysia";
 import type { Access, Viewer } from "../../access/access.ts";
-import { errorResponse } from "../../http/errors.ts";
+import { errorResponse, internalError } from "../../http/errors.ts";
 import { Refusal } from "../../query/refusal.ts";
 import { openStore } from "../../store/store.ts";
 import { type AskPast, createAskPast } from "../backtest/past.ts";
@@ -132,7 +132,7 @@ export class Term {
     this.#app = new Elysia()
       .onError(({ error }) => {
         log("error", "a request failed", { error: String(error) });
-        return errorResponse("internal", "this is our fault; the log has the details");
+        return internalError();
       })
       .use([...session.controllers, ...session.editingControllers]);
     this.#session = session;
