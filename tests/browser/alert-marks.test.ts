@@ -96,7 +96,7 @@ describe.skipIf(noChromium)("an alert that fires, on the real service", () => {
     await page.getByRole("button", { name: "Acknowledge" }).click();
     await page.getByText("acknowledged by").waitFor();
     values["device-3"] = calm;
-    await page.getByText("Nothing is firing").waitFor({ timeout: 20_000 });
+    await page.locator(".blank-title", { hasText: "Nothing is firing" }).waitFor({ timeout: 20_000 });
     await until(
       () => page.title(),
       (title) => title === "Alerts · Sluice",

@@ -145,7 +145,7 @@ describe.skipIf(noChromium)("charts and the time range", () => {
       await page.waitForURL(/from=now-90m/);
       await page.keyboard.press("g");
       await page.keyboard.press("e");
-      await page.locator(".time-button", { hasText: "now-90m" }).waitFor();
+      await page.locator(".time-button", { hasText: "Last 90 minutes" }).waitFor();
       await page.locator(".time-button").click();
       await page.getByRole("button", { name: "Last 24 hours" }).click();
       await page.keyboard.press("g");

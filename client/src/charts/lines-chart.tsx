@@ -1,4 +1,4 @@
-import { createEffect, type JSX, on, onCleanup } from "solid-js";
+import { createEffect, createMemo, type JSX, on, onCleanup } from "solid-js";
 import { useApp } from "../app/context.tsx";
 import type { Unit } from "../ui/units.ts";
 import type { AlertMark } from "./alert-marks.ts";
@@ -56,14 +56,17 @@ export default function LinesChart(props: LinesChartProps): JSX.Element {
   };
   const draw = (): void => chart?.setData(props.columns, props.fromSecond, props.toSecond);
 
+  // Of props that are spread from the data, each look depends on the data: a chart that is made anew loses its tooltip.
+  const unit = createMemo(() => props.unit);
+  const zeroBased = createMemo(() => props.zeroBased);
   createEffect(
-    on([preferences.dark, preferences.zone, () => props.unit, () => props.zeroBased], ([, zone, unit, zeroBased]) => {
+    on([preferences.dark, preferences.zone, unit, zeroBased], ([, zone, { format, formatAxis }, isZeroBased]) => {
       chart?.stop();
       chart = makeTimeChart(host, {
         zone,
-        zeroBased,
-        formatY: unit.format,
-        formatAxis: unit.formatAxis,
+        zeroBased: isZeroBased,
+        formatY: format,
+        formatAxis,
         ink: chartInk(host),
         group: "page",
         ...(props.small ? { small: true } : {}),
