@@ -1,7 +1,7 @@
 /**
  * Compiles AssemblyScript to WebAssembly: each folder `assembly/` of the named rooms that holds an `index.ts` becomes
- * `assembly/index.wasm` beside it. Run by `npm install` (`prepare`), by `npm run build`, and before tests, so that nobody has to
- * think of it. Plain Node, because an image is built where Bun is not installed yet.
+ * `assembly/index.wasm` beside it. Run by every npm script that starts a service, and before tests, so that nobody has to
+ * think of it. Not by `prepare`: npm then warns whoever installs the package of a script that they do not need. Plain Node, because an image is built where Bun is not installed yet.
  */
 import { readdirSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";

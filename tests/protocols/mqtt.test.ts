@@ -119,9 +119,12 @@ describe.skipIf(mosquittoPath === null)("MQTT", () => {
       );
       expect(await publisher.exited).toBe(0);
       await until("three rows", async () => (await storedRows(service, device)).length === 3, waitMs);
-      expect(
-        (await storedRows(service, device)).map(({ value_float, value_string }) => value_float ?? value_string).sort(),
-      ).toEqual([1, 2, "three"]);
+      const rows = await storedRows(service, device);
+      expect(rows.map(({ value_float, value_string }) => String(value_float ?? value_string)).sort()).toEqual([
+        "1",
+        "2",
+        "three",
+      ]);
     });
 
     test("messages that are no events become dead letters, and hold nobody up", async () => {
