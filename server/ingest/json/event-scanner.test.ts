@@ -57,6 +57,12 @@ test("a body in several steps is the same body, wherever it is cut", () => {
     bySteps.windowBytes = Math.max(1, bytes.length);
     expect(scan(bytes, ndjson, bySteps)).toEqual(expected as Taken);
   };
+  const whole = Array.from(
+    { length: 20 },
+    (_, index) => `{"device_id":"d-${index}","event_type":"t","value_float":${index}}`,
+  );
+  compareSteps(`{"events":[${whole.join(",")}]}`, false);
+  compareSteps(whole.join("\n"), true);
   fc.assert(
     fc.property(damagedBody, (value) => compareSteps(value, false)),
     { numRuns: 60 },

@@ -24,7 +24,7 @@ export default function LivePage(): JSX.Element {
   const [hovered, setHovered] = createSignal(false);
   live.wantPast();
   const fleet = createShownFleet(filter);
-  const slots = createTopTypes(fleet, hovered);
+  const slots = createTopTypes(live, fleet, hovered);
   const chosen = createChosenType(fleet);
   const marks = createRangeAlerts(range, { off: filter.active });
   const quiet = createMemo(() => live.figures()?.eventCount === 0 && live.figures()?.complete === true);

@@ -1,6 +1,6 @@
 import { type Accessor, createMemo } from "solid-js";
-import { useApp } from "../../app/context.tsx";
 import { createSlotKeeper, seriesMax } from "../../charts/palette.ts";
+import type { Live } from "../../live/live.ts";
 import type { ShownFleet } from "./shown-fleet.ts";
 
 /** A type outside takes the place of one inside only when it has this much more: types that tie would swap for ever. */
@@ -29,8 +29,11 @@ export function chooseTypes(all: readonly Counted[], held: ReadonlySet<string>, 
 }
 
 /** The types that have a line of their own on the live chart, with their colours; changes only when the set does. */
-export function createTopTypes(fleet: ShownFleet, hovered: Accessor<boolean>): Accessor<Map<string, number>> {
-  const { live } = useApp();
+export function createTopTypes(
+  live: Pick<Live, "mode" | "nowMs">,
+  fleet: ShownFleet,
+  hovered: Accessor<boolean>,
+): Accessor<Map<string, number>> {
   const keeper = createSlotKeeper();
   return createMemo<Map<string, number>>((previous) => {
     const rows = fleet.rows();
