@@ -93,7 +93,8 @@ export function latency(
           pacing: workload.pacing,
         };
         context.progress("warm-up");
-        const warm = await openLoop({ ...options, seconds: warmupSeconds(context) });
+        // Twice as long as for throughput: what compilers still do after three seconds is seen in the slowest percent alone.
+        const warm = await openLoop({ ...options, seconds: 2 * warmupSeconds(context) });
         context.progress(`${options.requestsPerSecond} requests/s`);
         const read = begin();
         const load = await openLoop({ ...options, seconds: context.seconds });
