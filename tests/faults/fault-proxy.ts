@@ -28,6 +28,8 @@ export interface FaultProxy {
   eachInsert(create: () => InsertFault): void;
   /** Rollup queries do not see what was written in the last so many seconds, as on a replica that lags; null: they do. */
   lag(seconds: number | null): void;
+  /** Whether a rollup query may have been answered so in the last so many milliseconds. */
+  laggedWithin(ms: number): boolean;
   /** Drops everything that is planned. */
   clear(): void;
   /** While true, connections are refused and the open ones are reset. */
@@ -48,6 +50,8 @@ export async function createFaultProxy(upstreamPort: number, port: number): Prom
   let faults: InsertFault[] = [];
   let createFault: (() => InsertFault) | null = null;
   let lagSeconds: number | null = null;
+  /** When it last lagged, by `performance.now()`. */
+  let laggedMs = Number.NEGATIVE_INFINITY;
   let bytesPerSecond: number | null = null;
   let inserts = 0;
   let refusing = false;
@@ -103,6 +107,7 @@ export async function createFaultProxy(upstreamPort: number, port: number): Prom
     }
     if (isInsert) passedOn.add(token);
     if (!isInsert && lagSeconds !== null) {
+      laggedMs = performance.now();
       const behind = behindBy(body.toString(), lagSeconds);
       if (behind !== null) body = Buffer.from(behind);
     }
@@ -195,6 +200,7 @@ export async function createFaultProxy(upstreamPort: number, port: number): Prom
     lag(seconds) {
       lagSeconds = seconds;
     },
+    laggedWithin: (ms) => performance.now() - laggedMs < ms,
     clear() {
       faults = [];
       createFault = null;

@@ -109,7 +109,15 @@ export function recordHistory(rig: Rig, random: Random, options: { prefix: strin
           if (rig.clockWasStepped) continue;
           const shown = update.aggregations.find((each) => each.event_type === eventType);
           const count = shown?.event_count ?? 0;
-          history.push({ kind: "count", source: "stream", invokedMs: completedMs, completedMs, count, sinceMs });
+          const certainSinceMs = rig.viewMayBeShort ? null : sinceMs;
+          history.push({
+            kind: "count",
+            source: "stream",
+            invokedMs: completedMs,
+            completedMs,
+            count,
+            sinceMs: certainSinceMs,
+          });
         }
       } catch (error) {
         ignoreBrokenService(error);

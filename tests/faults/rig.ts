@@ -57,6 +57,8 @@ export interface Rig {
   /** Milliseconds added to the service's wall clock. */
   setClock(offsetMs: number): void;
   readonly clockWasStepped: boolean;
+  /** A replica lagged, and the live view has not asked again for all that it was then told (docs/several-instances.md). */
+  readonly viewMayBeShort: boolean;
   /** Rows of one statement, straight from the engine; waits for an engine that is starting. */
   rows(sql: string): Promise<unknown[][]>;
   command(sql: string): Promise<void>;
@@ -64,6 +66,9 @@ export interface Rig {
   stop(): Promise<void>;
   remove(): void;
 }
+
+/** Each second of the live window is asked for again within this time. */
+const viewWholeAgainMs = 60_000;
 
 const openRigs = new Set<Rig>();
 
@@ -169,6 +174,9 @@ export async function createRig(options: RigOptions): Promise<Rig> {
     },
     get clockWasStepped() {
       return clockWasStepped;
+    },
+    get viewMayBeShort() {
+      return [proxy, replica].some((each) => each?.laggedWithin(viewWholeAgainMs));
     },
     async rows(sql) {
       const text = await ask(`${sql} FORMAT JSONCompactEachRow`);
