@@ -11,11 +11,6 @@ import { RowSplitter } from "./shards.ts";
 
 /** Appends on their way at once: while Redis flushes one, the next is on the wire. */
 const underWayMax = 4;
-/**
- * An append that is smaller is waited for before the next one is sent, which is larger then: each costs Redis 0.1 ms. So single
- * events are as many to an append as come during a flush, as they are on disk.
- */
-const worthAheadBytes = 32 * 2 ** 10;
 /** An append whose answer was lost is asked for again for this long; then it is refused, and revoked as soon as that is possible. */
 const uncertainMaxMs = 2_000;
 const doubtTickMs = 50;
@@ -99,7 +94,6 @@ export class Appender {
     try {
       this.#answer();
       while (this.#appends.length < (this.#isUp ? underWayMax : revocationsMax)) {
-        if (this.#isUp && this.#isWaiting) break;
         const gathered = this.#gather();
         if (gathered === null) {
           if (this.#deps.ring.trySleep()) break;
@@ -163,12 +157,6 @@ export class Appender {
       };
       this.wake();
     });
-  }
-
-  /** Its answer wakes the appender; meanwhile nobody needs to. */
-  get #isWaiting(): boolean {
-    const last = this.#appends[this.#appends.length - 1];
-    return last !== undefined && Math.max(last.byteCount, this.#deps.ring.waitingBytes) < worthAheadBytes;
   }
 
   /** Everything that waits in the ring, up to the bound, as one append. */

@@ -115,11 +115,6 @@ export class RingConsumer {
     return Atomics.load(this.#control, word.head) === this.#read;
   }
 
-  /** Of frames that were published and not read. */
-  get waitingBytes(): number {
-    return (Atomics.load(this.#control, word.head) - this.#read) >>> 0;
-  }
-
   publishJournalBytes(bytes: number): void {
     Atomics.store(this.#control, word.journalPages, Math.ceil(bytes / journalPageBytes));
   }
