@@ -1,5 +1,7 @@
 /** One case in a process of its own: `case-process.ts NAME FILE SECONDS REPEAT full|smoke CONTESTANT…`. */
+
 import { writeFileSync } from "node:fs";
+import { textOf } from "../base/error-text.ts";
 import { type Case, type Contestant, judge, type RunContext } from "./case.ts";
 import { cases } from "./cases/index.ts";
 import { cleanUp, startOthersCpu } from "./processes.ts";
@@ -43,7 +45,7 @@ async function runOnce(contestant: Contestant, context: RunContext): Promise<Run
     const run = await contestant.run(context);
     return { ...run, metrics: { ...run.metrics, others_cpu_cores: readOthers() } };
   } catch (error) {
-    return { metrics: {}, processes: [], problems: [error instanceof Error ? error.message : String(error)] };
+    return { metrics: {}, processes: [], problems: [textOf(error)] };
   }
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { textOf } from "../base/error-text.ts";
 import type { Alerts, Rules, RuleTestResult } from "../contract/alerts.ts";
 import { checkAlertsFile } from "../server/alerts/rule-check.ts";
 import { createServiceClient, type ServiceClient, ServiceError, serviceUrl } from "./service-client.ts";
@@ -111,7 +112,7 @@ function readJson(file: string): unknown {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
-    throw new FileError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new FileError(`${file}: ${textOf(error)}`);
   }
 }
 

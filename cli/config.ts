@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { textOf } from "../base/error-text.ts";
 import { parseKeys } from "../server/access/keys.ts";
 import { checkAlertsFile } from "../server/alerts/rule-check.ts";
 import { describeConfig, parseConfig } from "../server/config/config.ts";
@@ -76,7 +77,7 @@ function attempt(act: () => void): string | null {
     act();
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return textOf(error);
   }
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { textOf } from "../base/error-text.ts";
 import { parseKeys } from "../server/access/keys.ts";
 import { removeKey, rotateKey } from "./key-file.ts";
 
@@ -36,7 +37,7 @@ function list(file: string): number {
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    return complain(`${file}: ${error instanceof Error ? error.message : String(error)}`, 1);
+    return complain(`${file}: ${textOf(error)}`, 1);
   }
   const parsed = parseKeys(text, "file", true);
   if (!parsed.ok) return complain(`${file}: ${parsed.reason}`, 1);

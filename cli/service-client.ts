@@ -1,3 +1,4 @@
+import { textOf } from "../base/error-text.ts";
 import { parseConfig } from "../server/config/config.ts";
 import type { Config } from "../server/config/groups.ts";
 
@@ -37,7 +38,7 @@ export function createServiceClient(options: {
       response = await fetch(`${options.url}${path}`, { ...init, headers, signal });
       text = await response.text();
     } catch (error) {
-      throw new ServiceError(`${options.url}: ${error instanceof Error ? error.message : String(error)}`);
+      throw new ServiceError(`${options.url}: ${textOf(error)}`);
     }
     if (response.ok) return parse(text);
     const answer = parse(text) as {

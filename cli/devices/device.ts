@@ -1,5 +1,7 @@
 /** `sluice device`: this machine's own readings, as one device. */
+
 import os from "node:os";
+import { textOf } from "../../base/error-text.ts";
 import { limits } from "../../contract/limits.ts";
 import { createDevice, type Device, type DeviceStats } from "../../sdk/src/index.ts";
 import { destinationOptions, numberBetween, parseArguments } from "./arguments.ts";
@@ -71,7 +73,7 @@ export async function device(argv: readonly string[]): Promise<number> {
     // Each reading goes out at once: somebody is looking.
     client = createDevice({ url, key, deviceId, spool, flushIntervalMs: 0 });
   } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error));
+    console.error(textOf(error));
     return 2;
   }
   return run(client, parsed.values);

@@ -61,7 +61,7 @@ const dayMs = 86_400_000;
 /** What a frame takes in an empty journal, above its rows and meta. */
 const framingBytes = fileHeaderBytes + frameHeaderBytes;
 
-export const journalFull = new Refusal("journal_full", "the journal is full (JOURNAL_MAX_BYTES); nothing was accepted");
+const journalFull = new Refusal("journal_full", "the journal is full (JOURNAL_MAX_BYTES); nothing was accepted");
 const ringFull = new Refusal("ring_full", "the service is taking in as much as it can; nothing was accepted");
 
 /**

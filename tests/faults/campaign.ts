@@ -1,3 +1,4 @@
+import { textOf } from "../../base/error-text.ts";
 import { type Fault, faults, mend, startWithNoRoom } from "./faults.ts";
 import { recordHistory } from "./history-clients.ts";
 import { runLoad } from "./load.ts";
@@ -103,7 +104,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
         const noPoison = options.sabotage !== undefined || options.only === startWithNoRoom;
         await runRound(rig, own, chosen, `r${round}`, noPoison ? 0 : poisonShare);
       } catch (error) {
-        found.push(error instanceof Error ? error.message : String(error));
+        found.push(textOf(error));
         await mend(rig);
       }
       const verdict = await verify(rig, options.settleTimeoutMs);

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { S3Client } from "bun";
+import { textOf } from "../../base/error-text.ts";
 import { type BackupFile, manifestName, readManifest } from "./manifest.ts";
 import { BackupError } from "./write.ts";
 
@@ -137,7 +138,7 @@ async function attempt<T>(
     return await action();
   } catch (error) {
     const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = textOf(error);
     throw new BackupError(`${addressOf(place)} cannot be ${verb}: ${reason}${code}`);
   }
 }

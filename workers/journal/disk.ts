@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { textOf } from "../../base/error-text.ts";
 import type { Log } from "../../base/log.ts";
 import type { Files, OpenFile } from "./files.ts";
 import { encodeFileHeader, encodeFrameHeader, fileHeaderBytes, frameHeaderBytes } from "./frame.ts";
@@ -72,7 +73,6 @@ const spareShare = 4;
 
 const nothingOpen: OpenBatch = { rowCount: 0, bytes: 0, sinceMs: 0, epoch: 0 };
 const accepted: AppendResult = { ok: true };
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 export class DiskJournal implements Journal {
   readonly #options: DiskJournalOptions;

@@ -1,3 +1,4 @@
+import { textOf } from "../../base/error-text.ts";
 import type { Log } from "../../base/log.ts";
 import { BatchProgress } from "./batch-progress.ts";
 import type { DirectoryEntry, Files, OpenFile } from "./files.ts";
@@ -54,8 +55,6 @@ export interface RecoveryDeps {
   readonly nowMs: () => number;
   readonly log: Log;
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /**
  * Reads what an earlier run left and makes it stable: what is handed out from here on is on the disk, whatever the page

@@ -29,7 +29,6 @@ export type AppenderOptions = Pick<
 interface Append {
   readonly number: number;
   readonly rowCount: number;
-  readonly byteCount: number;
   readonly epoch: number;
   readonly args: readonly (string | Uint8Array)[];
   /** In doubt once it was sent and the connection went down before the answer came. */
@@ -172,7 +171,6 @@ export class Appender {
     if (last === undefined) return null;
     ring.release();
     const rowCount = plain.rowCount + keyed.rowCount;
-    const byteCount = plain.byteCount + keyed.byteCount;
     const withKeys = keyed.take(now());
     const keys = decodeKeys(withKeys.meta);
     const { journalMaxBytes, batchRows, segmentMaxBytes, segmentMaxAgeMs } = this.#options;
@@ -184,7 +182,7 @@ export class Appender {
       ...this.#split("u", plain.take(now())),
       ...this.#split("k", withKeys),
     ];
-    const added: Append = { number, rowCount, byteCount, epoch: last.epoch, args, state: { phase: "new" } };
+    const added: Append = { number, rowCount, epoch: last.epoch, args, state: { phase: "new" } };
     this.#appends.push(added);
     return added;
   }

@@ -1,4 +1,5 @@
 import { createTransport } from "nodemailer";
+import { textOf } from "../../../base/error-text.ts";
 import type { Outgoing } from "./bodies.ts";
 import { linesOf, titleOf } from "./bodies.ts";
 import type { Attempt } from "./courier.ts";
@@ -35,7 +36,7 @@ export function createMailer(options: MailerOptions): (outgoing: Outgoing) => Pr
       });
       return { ok: true };
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = textOf(error);
       // 5xx of SMTP is about this message or its receiver, not about the server.
       const code = error instanceof Error && "responseCode" in error ? Number(error.responseCode) : 0;
       return {

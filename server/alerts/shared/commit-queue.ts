@@ -1,3 +1,5 @@
+import { textOf } from "../../../base/error-text.ts";
+
 /** A row as it is from now on; null: it is no more. */
 export interface SharedRow {
   readonly table: string;
@@ -98,7 +100,7 @@ export class CommitQueue {
         if (rows.size > 0 || places.size > 0) await this.#write({ rows: [...rows.values()], places });
         for (const { resolve } of after) resolve();
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = textOf(error);
         for (const { reject } of after) reject(new LeaseLostError(reason));
         this.lose(reason);
       }

@@ -10,7 +10,6 @@ class Entry {
   unused: u32;
 }
 
-// @ts-ignore: decorator
 @inline
 function entryAt(entries: usize, index: u32): Entry {
   return changetype<Entry>(entries + <usize>index * offsetof<Entry>());
@@ -46,13 +45,11 @@ export function orderDevices(list: Numbers, order: Numbers): void {
 
 }
 
-// @ts-ignore: decorator
 @inline
 function contentOf(device: Device): usize {
   return <usize>device.at + lengthBytes(device.at);
 }
 
-// @ts-ignore: decorator
 @inline
 function lengthOf(device: Device): u32 {
   return device.bytes - <u32>lengthBytes(device.at);

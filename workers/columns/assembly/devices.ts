@@ -16,7 +16,6 @@ export function beginDevices(): void {
   deviceList.clear();
 }
 
-// @ts-ignore: decorator
 @inline
 export function findDevice(at: usize, bytes: usize): Device {
   const known = devices.count;
@@ -26,7 +25,6 @@ export function findDevice(at: usize, bytes: usize): Device {
 }
 
 /** After its row was counted. */
-// @ts-ignore: decorator
 @inline
 export function addToDevice(device: Device, timestamp: i64, received: i64, metadata: usize): void {
   if (device.rows === 1) {

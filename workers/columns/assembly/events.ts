@@ -25,7 +25,6 @@ export function indexBytes(): u32 {
   return keyCount <= 0xff ? 1 : keyCount <= 0xffff ? 2 : 4;
 }
 
-// @ts-ignore: decorator
 @inline
 export function writeIndex(to: usize, id: u32, width: u32): usize {
   if (width === 1) store<u8>(to, id + 1);
@@ -64,7 +63,6 @@ function endOfRun(order: usize, start: u32): u32 {
   return end;
 }
 
-// @ts-ignore: decorator
 @inline
 function writeRow(row: Row, width: u32): void {
   store<i64>(timestamps, row.timestamp);
@@ -88,7 +86,6 @@ function writeRow(row: Row, width: u32): void {
 }
 
 /** The keys go to one column and the values to another; once they are written, they are copied from there. */
-// @ts-ignore: decorator
 @inline
 function writePairs(metadata: Metadata): void {
   const keysFrom = <usize>metadata.keysAt;

@@ -42,7 +42,6 @@ export function takeZeroed(bytes: u64): usize {
 }
 
 /** Copies whole runs of 16 bytes: up to so many behind the last one are overwritten, too. */
-// @ts-ignore: decorator
 @inline
 export function copyShort(to: usize, from: usize, bytes: usize): void {
   v128.store(to, v128.load(from));
@@ -55,7 +54,6 @@ export function copyShort(to: usize, from: usize, bytes: usize): void {
 }
 
 /** Whether so many bytes are the same in both places. */
-// @ts-ignore: decorator
 @inline
 export function areEqual(a: usize, b: usize, bytes: usize): bool {
   let done: usize = 0;
@@ -101,13 +99,11 @@ export class Numbers {
     this.count = count;
   }
 
-  // @ts-ignore: decorator
   @inline
   set(index: u32, value: u32): void {
     store<u32>(this.at + (<usize>index << 2), value);
   }
 
-  // @ts-ignore: decorator
   @inline
   get(index: u32): u32 {
     return load<u32>(this.at + (<usize>index << 2));

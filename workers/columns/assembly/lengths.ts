@@ -1,7 +1,6 @@
 /** Strings have their length before them, as a LEB128 number. Reads up to eight bytes from where one begins. */
 
 /** How many bytes a length takes that begins there. */
-// @ts-ignore: decorator
 @inline
 export function lengthBytes(at: usize): usize {
   return 1 + <usize>(ctz<u64>(~load<u64>(at) & 0x8080808080808080) >> 3);
@@ -19,7 +18,6 @@ export function readLength(at: usize): usize {
 }
 
 /** Of a string that is known to be whole, with its length. */
-// @ts-ignore: decorator
 @inline
 export function stringBytes(at: usize): usize {
   const first = <usize>load<u8>(at);
@@ -27,7 +25,6 @@ export function stringBytes(at: usize): usize {
 }
 
 /** Behind the string that begins there; 0 when that is behind `end`. */
-// @ts-ignore: decorator
 @inline
 export function skipString(at: usize, end: usize): usize {
   const first = <usize>load<u8>(at);

@@ -33,7 +33,6 @@ export function writeMetadataState(to: usize, metadata: Metadata, timestamp: i64
   return end + 10;
 }
 
-// @ts-ignore: decorator
 @inline
 function pairsAt(metadata: Metadata): usize {
   return changetype<usize>(metadata) + offsetof<Metadata>() + (metadata.bytes - metadata.keyBytes - metadata.valueBytes);
@@ -59,7 +58,6 @@ function containsByte(at: usize, bytes: u32, byte: u32): bool {
   return false;
 }
 
-// @ts-ignore: decorator
 @inline
 function contentAt(at: usize): usize {
   while (load<u8>(at) > 127) at++;

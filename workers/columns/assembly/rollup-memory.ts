@@ -26,7 +26,6 @@ export function beginSpans(group: Group): void {
   group.negativeLast = 0;
 }
 
-// @ts-ignore: decorator
 @inline
 export function widenSpan(group: Group, value: f64): void {
   const bits = reinterpret<u64>(value);

@@ -30,7 +30,6 @@ export function beginRollups(states: bool): void {
   beginSketches();
 }
 
-// @ts-ignore: decorator
 @inline
 export function addToRollup(type: EventType, timestamp: i64, hasValue: bool, value: f64): void {
   if (<u64>(timestamp - secondStart) >= 1000) {
@@ -89,7 +88,6 @@ function grow(): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline
 export function groupOf(id: u32): Group {
   return changetype<Group>(<usize>groups.get(id));

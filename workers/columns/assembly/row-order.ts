@@ -7,7 +7,6 @@ const bucketsMax: i64 = 1 << 20;
 /** So is a longer run of one device that is out of order. */
 const runMaxRows: u32 = 64;
 
-// @ts-ignore: decorator
 @inline
 export function rowIn(order: usize, index: u32): u32 {
   return load<u32>(order + (<usize>index << 2));
@@ -36,13 +35,11 @@ export function orderRows(deviceCount: u32): usize {
   return sorted;
 }
 
-// @ts-ignore: decorator
 @inline
 function rankOf(row: u32): u32 {
   return changetype<Device>(<usize>rowAt(row).device).rank;
 }
 
-// @ts-ignore: decorator
 @inline
 function bucketPlace(row: u32): u32 {
   return <u32>(bucketOf(rowAt(row).timestamp) - firstBucket);
@@ -54,7 +51,6 @@ function takePlaces(keys: u32): usize {
   return takeZeroed((<u64>keys + 1) * 4);
 }
 
-// @ts-ignore: decorator
 @inline
 function countKey(places: usize, key: u32): void {
   const at = places + (<usize>key << 2);
@@ -70,7 +66,6 @@ function addUp(places: usize, keys: u32): void {
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function place(order: usize, places: usize, key: u32, row: u32): void {
   const at = places + (<usize>key << 2);

@@ -43,7 +43,6 @@ export function beginRows(capacity: u32, states: bool): void {
   pairCount = 0;
 }
 
-// @ts-ignore: decorator
 @inline
 export function rowAt(index: u32): Row {
   return changetype<Row>(rows + <usize>index * offsetof<Row>());
@@ -116,7 +115,6 @@ function keep(at: usize, bytes: usize): usize {
   return kept;
 }
 
-// @ts-ignore: decorator
 @inline
 function noteBucket(timestamp: i64): void {
   if (<u64>(timestamp - bucketStart) < <u64>bucketMs) return;
@@ -145,7 +143,6 @@ function findType(at: usize, bytes: usize): EventType {
 const wantsMore: usize = 1;
 
 /** Mostly a device's metadata are those of its row before. Comparing them is cheaper than reading them. */
-// @ts-ignore: decorator
 @inline
 function findMetadata(device: Device, at: usize, end: usize): usize {
   const last = changetype<Metadata>(<usize>device.metadata);
@@ -158,7 +155,6 @@ function findMetadata(device: Device, at: usize, end: usize): usize {
   return addMetadata(device, at, end);
 }
 
-// @ts-ignore: decorator
 @inline
 function countMetadata(metadata: Metadata): void {
   keyBytes += metadata.keyBytes;

@@ -22,13 +22,11 @@ const noKey: i32 = 0x7fffffff;
 
 let to: usize = 0;
 
-// @ts-ignore: decorator
 @inline
 function byte(value: u32): void {
   store<u8>(to++, value);
 }
 
-// @ts-ignore: decorator
 @inline
 function float(value: f64): void {
   store<f64>(to, value);
@@ -66,7 +64,6 @@ export function writeSketch(at: usize, bins: Numbers, start: u32, end: u32, zero
   return to;
 }
 
-// @ts-ignore: decorator
 @inline
 function keyIn(bins: Numbers, index: u32, offset: i32): i32 {
   return <i32>binIn(bins, index).number - offset;

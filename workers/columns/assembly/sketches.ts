@@ -27,13 +27,11 @@ export class Bin {
   count: u32;
   unused: u32;
 
-  // @ts-ignore: decorator
   @inline
   get number(): u32 {
     return <u32>((this.key - 1) & (binCount - 1));
   }
 
-  // @ts-ignore: decorator
   @inline
   get group(): u32 {
     return <u32>((this.key - 1) >> binBits);
@@ -115,7 +113,6 @@ export function writeSketches(column: u32): void {
   columns.set(column, states, to);
 }
 
-// @ts-ignore: decorator
 @inline
 export function binIn(bins: Numbers, index: u32): Bin {
   return changetype<Bin>(<usize>bins.get(index));

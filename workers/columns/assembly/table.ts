@@ -18,20 +18,17 @@ export function setSeed(value: u64): void {
   seed = value;
 }
 
-// @ts-ignore: decorator
 @inline
 function mix(hash: u64): u64 {
   hash = (hash ^ (hash >> 32)) * 0xd6e8feb86659fd93;
   return hash ^ (hash >> 32);
 }
 
-// @ts-ignore: decorator
 @inline
 export function hashNumbers(a: u64, b: u64): u64 {
   return mix((a ^ seed) * 0x9e3779b97f4a7c15 + b * 0xc2b2ae3d27d4eb4f);
 }
 
-// @ts-ignore: decorator
 @inline
 function hashBytes(at: usize, bytes: usize): u64 {
   let hash = seed + bytes;
